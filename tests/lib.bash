@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# lib.bash - loaded by every bats file: where things are, and a look for what a test has left behind.
+#
+#	load lib
+#	@test "..." { run "$RANKPOOL" ...; }
+#
+# `make check` sets the paths; without it the tree is taken that this file is in, with its build/.
+
+: "${top_srcdir:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
+: "${top_builddir:=$top_srcdir/build}"
+: "${RANKPOOL:=$top_builddir/launcher/.libs/rankpool}"
+: "${CC:=gcc}"
+export top_srcdir top_builddir RANKPOOL CC
+case :${LD_LIBRARY_PATH-}: in
+*":$top_builddir/lib/.libs:"*) ;;
+*) export LD_LIBRARY_PATH=$top_builddir/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} ;;
+esac
+
+own_shm()
+{
+	find /dev/shm -mindepth 1 -maxdepth 1 -user "$(id -u)" 2>/dev/null
+	echo end
+}
+
+# Pids of the processes that this test has started and that still run, wherever in the process tree they are now: they have
+# the mark in the environment that they were started with.  Commands run in a cleared environment escape.
+test_processes()
+{
+	local environ
+
+	for environ in $(mark=$TEST_MARK; unset TEST_MARK; grep -lszxF "TEST_MARK=$mark" /proc/[0-9]*/environ); do
+		environ=${environ#/proc/}
+		echo "${environ%/environ}"
+	done
+}
+
+# until_true SECONDS COMMAND...: runs the command until it succeeds; 1 when it never did.
+until_true()
+{
+	local end=$((SECONDS + $1 + 1))
+
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		sleep 0.02
+	done
+}
+
+# What the test has left: "process PID" and "file NAME", one a line.
+leftovers()
+{
+	test_processes | sed 's/^/process /'
+	own_shm | grep -vxF "$test_shm" | sed 's/^/file /'
+}
+
+nothing_left()
+{
+	[[ -z $(leftovers) ]]
+}
+
+# A file with a setup or teardown of its own calls these two in them.
+test_begin()
+{
+	export TEST_MARK=$$.$BATS_TEST_NUMBER.$RANDOM$RANDOM
+	test_shm=$(own_shm)
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# Processes may outlive their parent by the second that rankpool promises.
+test_end()
+{
+	local kind name
+
+	export -n TEST_MARK     # the processes started from here on are not the test's
+	until_true 2 nothing_left && return
+	while read -r kind name; do
+		echo "left behind: $kind $name"
+		if [[ $kind == process ]]; then
+			tr '\0' ' ' <"/proc/$name/cmdline"
+			kill -KILL "$name"
+		fi
+	done < <(leftovers)
+	return 1
+}
+
+setup()
+{
+	test_begin
+}
+
+teardown()
+{
+	test_end
+}
