@@ -21,10 +21,12 @@ int options_import(void *ret, size_t size, const void *in, size_t smallest, cons
 	if (in) {
 		memcpy(&given, in, sizeof given);
 		if (given < smallest)
-			return error_set(err, -EINVAL, "%s: .size is %zu, below the smallest known %zu; use the macro that sets it",
+			return error_set(err, -EINVAL,
+			                 "%s: .size is %zu, below the smallest known %zu; use the macro that sets it",
 			                 what, given, smallest);
 		if (given > size && !all_zero((const char *)in + size, given - size))
-			return error_set(err, -E2BIG, "%s: a field is set that this version of the library does not know", what);
+			return error_set(err, -E2BIG, "%s: a field is set that this version of the library does not know",
+			                 what);
 		memcpy(ret, in, given < size ? given : size);
 	}
 	memcpy(ret, &size, sizeof size);

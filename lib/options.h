@@ -5,9 +5,9 @@
 
 #include "error.h"
 
-/* Copies *in, an option struct that starts with its own size, into *ret of `size` bytes.  NULL is all defaults; fields that an
- * older caller does not have become 0; a newer caller's unknown fields must be 0 (-E2BIG).  A size below `smallest`, as when
- * the macro that sets it was forgotten, is -EINVAL. */
+/* Copies *in, an option struct that starts with its own size, into *ret of `size` bytes.  NULL is all defaults; fields that
+ * an older caller does not have become 0; a newer caller's unknown fields must be 0 (-E2BIG).  A size below `smallest`, as
+ * when the macro that sets it was forgotten, is -EINVAL. */
 int options_import(void *ret, size_t size, const void *in, size_t smallest, const char *what, struct rp_error *err);
 
 /* Refuses flags that the call does not know, by name. */
