@@ -1,0 +1,186 @@
+#!/usr/bin/env bats
+# What the tree's architecture promises and the text of the sources can show: floors that point downwards, foreign headers in one
+# place, sizes, and one list of exported names that agrees with the header.
+
+load lib
+
+# Floors of lib/, lowest first.  A file NAME_more.c is part of module NAME.
+floors=(
+	"context error options clock"
+	"arena wait spawn topology function"
+	"process sync channel"
+	"supervisor worker job ticket"
+	"agent link"
+	"runtime pool future results"
+)
+
+setup()
+{
+	test_begin
+	cd "$top_srcdir" || return
+	shopt -s nullglob       # a directory may have no sources
+}
+
+# "FILE HEADER" for each #include "HEADER" of the given files.
+own_includes()
+{
+	sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]+"([^"]+)".*/\1/p;' "$1" | sed "s|^|$1 |"
+}
+
+# "FILE HEADER" for each #include <HEADER>.
+foreign_includes()
+{
+	sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]+<([^>]+)>.*/\1/p;' "$1" | sed "s|^|$1 |"
+}
+
+# The listed module that a file of lib/ belongs to; nothing when there is none.
+module_of()
+{
+	local name=${1##*/} module
+
+	name=${name%.[ch]}
+	for module in ${floors[*]}; do
+		if [[ $name == "$module" || $name == "${module}"_* ]]; then
+			echo "$module"
+			return
+		fi
+	done
+}
+
+floor_of()
+{
+	local floor
+
+	for floor in "${!floors[@]}"; do
+		if [[ " ${floors[floor]} " == *" $1 "* ]]; then
+			echo "$floor"
+			return
+		fi
+	done
+}
+
+@test "every file of lib/ belongs to a floor" {
+	local file
+
+	for file in lib/*.[ch]; do
+		[[ $file == lib/rankpool.h ]] && continue
+		[[ -n $(module_of "$file") ]] || {
+			echo "$file: not in the floors of tests/layers.bats; say there which floor it is on"
+			return 1
+		}
+	done
+}
+
+@test "includes in lib/ point downwards" {
+	local file header from to
+
+	while read -r file header; do
+		[[ $header == rankpool.h ]] && continue
+		[[ -f lib/$header ]] || { echo "$file: includes $header, which is not in lib/"; return 1; }
+		from=$(module_of "$file") to=$(module_of "$header")
+		[[ -n $from && -n $to ]] || continue    # the test above tells
+		(($(floor_of "$to") <= $(floor_of "$from"))) || {
+			echo "$file (floor $(floor_of "$from")) includes $header (floor $(floor_of "$to"))"
+			return 1
+		}
+	done < <(for file in lib/*.[ch]; do own_includes "$file"; done)
+}
+
+@test "modules of one floor do not include each other in a circle" {
+	local file header
+
+	run tsort < <(
+		for file in lib/*.[ch]; do own_includes "$file"; done |
+			while read -r file header; do
+				[[ $header == rankpool.h || $(module_of "$file") == "$(module_of "$header")" ]] ||
+					echo "$(module_of "$file") $(module_of "$header")"
+			done
+	)
+	echo "$output"
+	((status == 0))
+}
+
+@test "only lib/link.c includes mpi.h, only lib/topology*.c include hwloc" {
+	local file header
+
+	while read -r file header; do
+		case $header in
+		mpi.h) [[ $file == lib/link.c ]] ;;
+		hwloc.h | hwloc/*) [[ $file == lib/topology*.c ]] ;;
+		esac || { echo "$file includes $header"; return 1; }
+	done < <(for file in lib/*.[ch] launcher/*.[ch] examples/*.[ch]; do foreign_includes "$file"; done)
+}
+
+@test "launcher/ and examples/ know nothing of lib/ but rankpool.h" {
+	local file header
+
+	while read -r file header; do
+		header=${header##*/}
+		[[ $header == rankpool.h || ! -f lib/$header || -f ${file%/*}/$header ]] || {
+			echo "$file includes $header of lib/"
+			return 1
+		}
+	done < <(for file in launcher/*.[ch] examples/*.[ch]; do own_includes "$file"; foreign_includes "$file"; done)
+}
+
+@test "no function has more than 80 lines" {
+	# In the house style a function is what lies between lines that are a brace and nothing else.
+	run awk '
+		/^\{$/ { start = FNR }
+		/^\}$/ && start { if (FNR - start - 1 > 80) print FILENAME ":" start ": " FNR - start - 1 " lines"; start = 0 }
+	' lib/*.c launcher/*.c examples/*.c tests/*.c
+	echo "$output"
+	[[ -z $output ]]
+}
+
+@test "no file of lib/ and launcher/ has more than 600 lines" {
+	local file
+
+	for file in lib/*.[ch] launcher/*.[ch]; do
+		[[ $file != lib/rankpool.h ]] || continue
+		(($(wc -l <"$file") <= 600)) || { wc -l "$file"; return 1; }
+	done
+}
+
+@test "lines are at most 125 columns, with tabs of 8" {
+	local file
+
+	run -0 bash -c 'for file; do expand -t 8 "$file" | awk "length > 125 { print \"$file:\" NR }"; done' - \
+		lib/*.[ch] launcher/*.[ch] examples/*.[ch] bench/*.[ch] tests/*.[ch]
+	echo "$output"
+	[[ -z $output ]]
+}
+
+# Names that rankpool.h declares for the linker.
+declared_names()
+{
+	# Definitions of macros go, then line ends; what is left are declarations that end in a semicolon outside of braces.
+	$CC -E -P -Ilib -x c - <<<'#include "rankpool.h"' | tr '\n\t' '  ' | awk '
+		{
+			depth = 0; statement = ""
+			for (i = 1; i <= length; i++) {
+				c = substr($0, i, 1)
+				if (c == "{") depth++
+				if (depth == 0 && c != ";") statement = statement c
+				if (c == "}") depth--
+				if (c == ";" && depth == 0) { print statement; statement = "" }
+			}
+		}' | grep -v '^ *typedef' | sed 's/__attribute__.*//' |
+		sed -nE 's/^[^(]*[ *](rp_[a-z0-9_]+) *\(.*/\1/p; s/^ *extern [^(]*[ *](rp_[a-z0-9_]+) *$/\1/p' | sort
+}
+
+@test "lib/rankpool.sym and rankpool.h name the same things" {
+	run diff <(declared_names) <(sort lib/rankpool.sym)
+	echo "< declared in lib/rankpool.h, > listed in lib/rankpool.sym:"
+	echo "$output"
+	((status == 0))
+	# Were nothing found in the header, an empty list would agree with it.
+	[[ $(declared_names) == *rp_fatal*rp_state_name* ]]
+}
+
+@test "the library exports what lib/rankpool.sym lists and nothing else" {
+	run diff <(nm -D --defined-only "$top_builddir/lib/.libs/librankpool.so" | awk '{ print $3 }' | sort) <(sort lib/rankpool.sym)
+	echo "< exported by the library, > listed in lib/rankpool.sym:"
+	echo "$output"
+	((status == 0))
+}
