@@ -2,13 +2,31 @@
 /* rankpool.h - ranked, pinned worker processes and a pool that maps functions over data,
  * on one machine or across nodes through MPI.
  *
+ *	static int square(struct rp_task *task RP_UNUSED, const void *in, void *out)
+ *	{
+ *		double x = *(const double *)in;
+ *
+ *		*(double *)out = x * x;
+ *		return 0;
+ *	}
+ *	...
+ *	rp_pool_new(&pool, NULL, RP_FATAL);                     one worker on each core
+ *	rp_pool_map(pool, square, in, out, n, NULL, RP_FATAL);  out[i] = in[i] * in[i]
+ *	pool = rp_pool_free(pool);
+ *
  * Errors:  a negative return is a negated errno, 0 or a count is success.  Where a last parameter `err` is
  *          shown it may be NULL (say nothing), the caller's (filled on failure, untouched on success), or
  *          RP_FATAL (print the sentence on stderr and exit(1)).
  * Handles: opaque; a constructor sets *ret to NULL when it fails; every call takes a NULL handle and answers
- *          -EINVAL; _free takes NULL and returns NULL.
+ *          -EINVAL; _free takes NULL and returns NULL.  A handle that came with a fork is -EPERM in the child, where
+ *          _free drops the copy and ends nothing.
+ * Options: a struct made by the macro of its name, RP_POOL(.workers = 4), or NULL.  A field of 0 is its default;
+ *          a flag that the call does not know is -EINVAL.
  * Threads: a pool may be used by several threads at once, any other handle by one at a time.
- * Memory:  what a call is given is borrowed until it returns; what a handle gives out lives as long as the handle. */
+ * Memory:  what a call is given is borrowed until it returns; what a handle gives out lives as long as the handle.
+ * Times:   nanoseconds in an int64_t.  As a parameter 0 looks and does not wait, RP_FOREVER waits without end; as a
+ *          field of options 0 is no limit.
+ * Signals: no call returns early because of one, and the library installs no handler. */
 #ifndef RANKPOOL_H
 #define RANKPOOL_H
 
@@ -33,15 +51,19 @@ struct rp_future;
 
 #define RP_UNUSED __attribute__((unused))      /* static int f(struct rp_task *task RP_UNUSED, ...) */
 
+/* Why a call failed.  Need not be initialised. */
 struct rp_error {
 	int32_t code;                          /* what the call returned */
 	int32_t reserved;
 	size_t index;                          /* the item it is about, SIZE_MAX: none */
 	char text[496];                        /* one sentence, always 0-terminated */
 };
+
+/* Given as `err` it ends the program when the call fails: "PROGRAM: sentence" on stderr, then exit(1). */
 extern const struct rp_error rp_fatal;
 #define RP_FATAL ((struct rp_error *)&rp_fatal)
 
+/* What a pool's workers are, or what rp_process_start starts. */
 enum rp_kind { RP_PROCESSES = 0, RP_THREADS = 1 };
 
 enum rp_state {                                /* what became of an item; 0 is never success */
@@ -52,7 +74,9 @@ enum rp_state {                                /* what became of an item; 0 is n
 	RP_TIMED_OUT = 4,
 	RP_CANCELLED = 5
 };
-const char *rp_state_name(int state);          /* "pending" "ok" "failed" "died" "timed out" "cancelled" */
+
+/* "pending", "ok", "failed", "died", "timed out", "cancelled"; "unknown" for any other number.  A constant string. */
+const char *rp_state_name(int state);
 
 enum rp_flag {                                 /* one space for all calls: a flag in the wrong place is -EINVAL */
 	RP_DAEMON          = 1 << 0,           /* process: terminated at exit instead of joined */
@@ -69,23 +93,32 @@ struct rp_bytes {                              /* a piece of memory of any size 
 	const void *data;
 	size_t size;
 };
-struct rp_bytes rp_text(const char *string);   /* borrows it; its size counts the 0 */
-void rp_bytes_free(struct rp_bytes *bytes, size_t count);   /* gives back results of rp_pool_map_bytes, leaves {NULL, 0} */
 
+/* The string as a piece of memory, with the 0 that ends it: a task that gets it reads a C string.  Borrows, copies
+ * nothing.  NULL gives {NULL, 0}. */
+struct rp_bytes rp_text(const char *string);
+
+/* Gives back `count` results of rp_pool_map_bytes and leaves {NULL, 0} in each.  Entries that are {NULL, 0} already, and a
+ * NULL array, are left alone.  The array itself is the caller's. */
+void rp_bytes_free(struct rp_bytes *bytes, size_t count);
+
+/* What became of one item. */
 struct rp_outcome {
 	uint16_t state;                        /* enum rp_state */
 	uint16_t tries;                        /* made so far */
 	int32_t code;                          /* see enum rp_state */
 	int32_t rank, node;                    /* of the last try; -1: never started */
-	int64_t started, ended;                /* with RP_TIMES, last try: ns since the epoch; ended - started is monotonic */
-	const char *text;                      /* why, one sentence or what rp_task_fail said, whole; "" when RP_OK, never NULL */
+	int64_t started, ended;                /* with RP_TIMES, last try: ns since the epoch; the difference is monotonic */
+	const char *text;                      /* why, one sentence or what rp_task_fail said, whole; "" when RP_OK, never
+	                                        * NULL; the pool's, see .outcomes of struct rp_map_options */
 	uint64_t reserved;
 };
 
+/* A worker: where it is, and what it has done. */
 struct rp_worker_info {
 	int32_t rank, node, local_rank;        /* over all nodes, of the node, within the node */
-	int32_t pid;
-	uint32_t restarts, reserved;
+	int32_t pid;                           /* 0 in a plan */
+	uint32_t restarts, reserved;           /* how often this rank got a new process */
 	uint64_t tasks;                        /* done by this rank */
 	int64_t busy;                          /* ns */
 	char host[64];
@@ -103,29 +136,55 @@ struct rp_worker_info {
 #define RP_ARG(variable)     .arg = &(variable), .arg_size = sizeof(variable)
 #define RP_ARG_TEXT(string)  .arg = rp_text(string).data, .arg_size = rp_text(string).size
 
-/* ---- run time ---------------------------------------------------------------------------------------- */
+/* ---- run time ----------------------------------------------------------------------------------------
+ *
+ * A program on one machine needs none of these.  One that calls rp_init first thing in main has its workers forked from
+ * what it was then: small, without threads, and the same however often pools are opened.  The likeliest mistake is to set
+ * a global after rp_init and to read it in a task: tasks see the memory of rp_init, or, in a program that does not call
+ * it, the memory of rp_pool_new.  What is set later goes through .arg, .init_arg or rp_alloc. */
 
+/* The same as rp_start(NULL, err); argc and argv may be NULL and are left as they are.  Blocks for a few milliseconds.
+ * Negative: nothing was started. */
 int rp_init(int *argc, char ***argv, struct rp_error *err);
+
+/* Undoes one rp_start; the last one ends every pool that is still there, and the processes forked for them.  0 also when
+ * there is nothing to undo.  A program may leave without it. */
 int rp_finalize(void);
 
 struct rp_start_options {
 	size_t size;
-	const void *comm;                      /* points at an MPI_Comm; NULL: MPI_COMM_WORLD, or RP_LOCAL when there is none */
+	const void *comm;                      /* at an MPI_Comm; NULL: MPI_COMM_WORLD, or RP_LOCAL when there is none */
 	uint32_t flags;                        /* RP_LOCAL, RP_INHERIT_BINDING */
 	uint32_t reserved;
 };
-int rp_start(const struct rp_start_options *options, struct rp_error *err);   /* 0: manager; 1: has served, is free again */
 
+/* For code that does not own main.  Forks the process that will fork all workers, so call it while the program is small
+ * and has no threads.  Calls are counted: each wants its rp_finalize, and a library that makes both ends nothing of its
+ * caller's.  0 in the manager, which goes on; 1 in a process that has served it and is free again. */
+int rp_start(const struct rp_start_options *options, struct rp_error *err);
+
+/* "0.1.0": of the library that runs, not of the header that was compiled. */
 const char *rp_version(void);
+
+/* CPUs (hardware threads) that this program may use on this node: affinity mask, cgroup cpuset and cgroup quota all
+ * count.  At least 1. */
 int rp_cpu_count(void);
+
+/* Nodes that a pool would use, at least 1. */
 int rp_node_count(void);
 
-/* ---- one process or thread --------------------------------------------------------------------------- */
+/* ---- one process or thread ---------------------------------------------------------------------------
+ *
+ * A process runs one function beside its parent, with a copy of the parent's memory: that of rp_process_start, or of
+ * rp_init in a program that called it.  stdin is /dev/null; stdout and stderr are flushed before the fork and at the end,
+ * so that output appears once; it leaves by _exit and runs no atexit handler.  When its parent ends, however that
+ * happens, it ends too. */
 
 #define RP_RUNNING     INT32_MIN               /* rp_process_exitcode: no exit code yet */
 #define RP_NOT_STARTED (INT32_MIN + 1)
 #define RP_UNKNOWN     (INT32_MIN + 2)         /* somebody else reaped it */
 
+/* What a process runs.  arg is its own copy, NULL without one.  The value & 255 is the exit code. */
 typedef int rp_target(const void *arg, size_t arg_size);
 
 struct rp_process_options {
@@ -140,37 +199,102 @@ struct rp_process_options {
 	int32_t node;                          /* 0: the manager's */
 	uint32_t reserved;
 };
+
+/* Makes a handle and starts nothing.  .target is needed, everything else has a default.  *ret is the caller's, for
+ * rp_process_free.  -EINVAL: no target, a location that is not on this machine, an unknown kind or node. */
 int rp_process_new(struct rp_process **ret, const struct rp_process_options *options, struct rp_error *err);
+
+/* Starts it, once: a second time is -EINVAL.  Returns when it runs.  -EAGAIN, -ENOMEM: the system has no room for
+ * another process. */
 int rp_process_start(struct rp_process *process, struct rp_error *err);
+
+/* Waits up to `timeout` for its end.  0: it has ended, also when it had before; -ETIMEDOUT: not yet; -EINVAL: not
+ * started. */
 int rp_process_join(struct rp_process *process, int64_t timeout);
+
+/* Its exit code 0..255, -signal when a signal killed it, else RP_RUNNING, RP_NOT_STARTED or RP_UNKNOWN.  Never an errno,
+ * never blocks. */
 int rp_process_exitcode(const struct rp_process *process);
+
+/* 1 while it runs, 0 before and after.  Never blocks. */
 int rp_process_is_alive(struct rp_process *process);
+
+/* The pid, also after the end; 0 before the start.  A thread has that of its process. */
 pid_t rp_process_pid(const struct rp_process *process);
+
+/* The name, as long as the handle lives. */
 const char *rp_process_name(const struct rp_process *process);
+
+/* A descriptor that polls readable once it has ended, for poll() beside others.  The handle's: do not close or read it.
+ * -EINVAL before the start. */
 int rp_process_sentinel(const struct rp_process *process);
+
+/* Sends SIGTERM (terminate) or SIGKILL (kill) and does not wait.  0 also after its end, when no other process can be hit;
+ * -EINVAL before the start, -ENOTSUP for a thread. */
 int rp_process_terminate(struct rp_process *process);
 int rp_process_kill(struct rp_process *process);
+
+/* Gives the handle back and returns NULL.  A process that runs goes on, is reaped, and is waited for when the program
+ * exits; with RP_DAEMON it gets SIGTERM then, and SIGKILL a second later. */
 struct rp_process *rp_process_free(struct rp_process *process);
+
+/* How many processes that this one has started still run; reaps those that do not. */
 int rp_active_children(void);
 
-/* ---- inside a task ----------------------------------------------------------------------------------- */
+/* ---- inside a task -----------------------------------------------------------------------------------
+ *
+ * A task is one call of the user's function on one item, in a worker.  The worker is pinned to its CPUs, has a rank that
+ * stays the same when it is replaced, and an environment as that of the program.  stdin is /dev/null.  What a task prints
+ * is out when the map returns.  A task that calls exit, or crashes, ends its worker and nothing else.  A pool made in a
+ * task is allowed and gets the CPUs of that worker; the pool that runs the task is -EPERM in it. */
 
+/* `in` is the item, not to be written to; NULL in a map without inputs.  `out` is room for one result, not initialised;
+ * NULL when results are of any size or there are none.  0 is success, any other value makes the item RP_FAILED with that
+ * code. */
 typedef int rp_task_fn(struct rp_task *task, const void *in, void *out);
 
+/* Which item of the map this is.  Under rp_pool_submit the number of submits that the pool had before, under
+ * rp_pool_apply, .init and .exit 0. */
 size_t rp_task_index(const struct rp_task *task);
+
+/* Bytes behind `in`. */
 size_t rp_task_in_size(const struct rp_task *task);
-uint32_t rp_task_try(const struct rp_task *task);                   /* 1 the first time */
-uint64_t rp_task_seed(const struct rp_task *task);                  /* depends on .seed and the index, on nothing else */
+
+/* 1 the first time that the item is run, 2 when it is run again, and so on. */
+uint32_t rp_task_try(const struct rp_task *task);
+
+/* 64 well mixed bits that depend on .seed and the index and on nothing else: the same with any number of workers. */
+uint64_t rp_task_seed(const struct rp_task *task);
+
+/* Of the worker that runs this, 0..workers - 1. */
 int rp_task_rank(const struct rp_task *task);
+
+/* The worker that runs this: rank, pid and CPUs are right, what it has done so far need not be up to date.  Lives as long
+ * as the worker. */
 const struct rp_worker_info *rp_task_worker(const struct rp_task *task);
-int rp_task_cancelled(const struct rp_task *task);                  /* out of time, or nobody waits for the result */
 
-const void *rp_task_arg(const struct rp_task *task, size_t *size);        /* .arg of the map */
-const void *rp_task_init_arg(const struct rp_task *task, size_t *size);   /* .init_arg of the pool */
-void rp_task_set_local(struct rp_task *task, void *local);          /* a pointer of this worker's own: set by init, */
-void *rp_task_local(const struct rp_task *task);                    /* read by its tasks and by exit */
+/* 1 once the result is no longer wanted: out of time, or nobody waits for it.  Long tasks of a thread pool should look
+ * at it, as a thread cannot be killed.  Costs a few nanoseconds. */
+int rp_task_cancelled(const struct rp_task *task);
 
+/* .arg of the map and .init_arg of the pool: one read-only copy for all tasks of a node.  NULL and *size = 0 without
+ * one; size may be NULL. */
+const void *rp_task_arg(const struct rp_task *task, size_t *size);
+const void *rp_task_init_arg(const struct rp_task *task, size_t *size);
+
+/* One pointer for each worker (in a thread pool: each thread): set by .init, found by that worker's tasks and by .exit;
+ * NULL until it is set. */
+void rp_task_set_local(struct rp_task *task, void *local);
+void *rp_task_local(const struct rp_task *task);
+
+/* Gives `size` bytes as the result; they are copied.  The last call counts, and none does when the task fails.  Where the
+ * results have a fixed size this fills `out`: -EMSGSIZE when it is more than fits.  -ENOMEM: the machine has no room for
+ * it.  Whoever gets the result finds a 0 behind it that its size does not count. */
 int rp_task_reply(struct rp_task *task, const void *data, size_t size);
+
+/* Sets the text of the item's outcome, of any length, and returns 1:
+ *	return rp_task_fail(task, "%s: no such column", name);
+ * It is used when the task then returns non-zero; without it the text is "the task returned N". */
 int rp_task_fail(struct rp_task *task, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
 
 /* ---- pool -------------------------------------------------------------------------------------------- */
@@ -180,7 +304,7 @@ struct rp_pool_options {
 	uint32_t workers;                      /* 0: one per allowed core, over all nodes */
 	uint32_t kind;
 	const char *cpus;                      /* where they may go: hwloc locations or a list; NULL: all that are allowed */
-	const char *bind;                      /* what each is bound to: "core" "pu" "l3" "numa" "package" "none"; NULL: "core" */
+	const char *bind;                      /* each to a "core" "pu" "l3" "numa" "package", or "none"; NULL: "core" */
 	uint32_t cpus_per_worker;              /* 0: 1 */
 	uint32_t flags;                        /* RP_LOCAL, RP_INHERIT_BINDING */
 	rp_task_fn *init;                      /* once per worker, also per replacement; in: init_arg */
@@ -189,27 +313,54 @@ struct rp_pool_options {
 	uint64_t max_tasks;                    /* a worker retires after so many; 0: never */
 	rp_task_fn *exit;                      /* once per worker that retires in order */
 };
+
+/* Opens a pool: places the workers on the allowed CPUs, starts and binds them, and returns without waiting for .init.
+ * More workers than CPUs are shared out evenly.  *ret is the caller's, for rp_pool_free.  Where .init returns non-zero
+ * or ends its worker the pool is broken and every later call says why with -EPIPE.  .init and .exit are called with `in`
+ * = .init_arg, or NULL, and `out` = NULL.
+ * -EINVAL: an unknown bind object, CPUs that are not on this machine or not allowed.  -ENOTSUP: .max_tasks in a pool of
+ * threads. */
 int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err);
+
+/* Where rp_pool_new with these options would put its workers; starts nothing.  topology: NULL is this machine, else the
+ * path of an hwloc XML file or a synthetic description, "package:2 core:64 pu:2".  Fills up to `count` infos, `infos` may
+ * be NULL when it is 0, and returns the number of workers, which may be more.  -EINVAL: as rp_pool_new, or a malformed
+ * topology. */
 int rp_pool_plan(const struct rp_pool_options *options, const char *topology,
                  struct rp_worker_info *infos, size_t count, struct rp_error *err);
+
+/* The number of workers. */
 int rp_pool_workers(const struct rp_pool *pool);
+
+/* Fills *ret for one rank.  -EINVAL: no such rank. */
 int rp_pool_worker(const struct rp_pool *pool, int rank, struct rp_worker_info *ret);
+
+/* No more work is taken: calls that bring some are -EINVAL from now on.  What was submitted is still run.  Does not
+ * wait. */
 int rp_pool_close(struct rp_pool *pool);
+
+/* Ends the workers now; what was not finished is RP_CANCELLED.  Does not wait: see rp_pool_join. */
 int rp_pool_terminate(struct rp_pool *pool);
+
+/* Waits up to `timeout` until all workers have gone.  -ETIMEDOUT: not yet; -EINVAL: neither closed nor terminated. */
 int rp_pool_join(struct rp_pool *pool, int64_t timeout);
-struct rp_pool *rp_pool_free(struct rp_pool *pool);                  /* terminates and joins what still runs */
+
+/* Terminates what still runs, waits for it, gives everything back and returns NULL.  Results of rp_pool_map_bytes
+ * stay. */
+struct rp_pool *rp_pool_free(struct rp_pool *pool);
 
 /* ---- map --------------------------------------------------------------------------------------------- */
 
 struct rp_map_options {
 	size_t size;
-	size_t chunk;                          /* 0: chosen */
+	size_t chunk;                          /* items that a worker claims at once; 0: chosen */
 	int64_t timeout;                       /* of each try of each item; 0: none */
 	uint32_t tries;                        /* 0: 1 */
 	uint32_t flags;                        /* RP_FAIL_FAST, RP_RESUME, RP_RETRY_LOST */
 	const void *arg;                       /* shipped once per node and call, read by rp_task_arg */
 	size_t arg_size;
-	struct rp_outcome *outcomes;           /* one per item */
+	struct rp_outcome *outcomes;           /* one per item, filled before the call returns; their texts live until
+	                                        * rp_pool_free or rp_outcomes_clear */
 	void (*progress)(size_t done, size_t total, void *user);
 	void *user;                            /* of progress and finished */
 	int (*finished)(size_t index, const struct rp_outcome *outcome, void *user);   /* non-zero: cancel the rest */
@@ -217,35 +368,87 @@ struct rp_map_options {
 	uint64_t seed;                         /* of rp_task_seed */
 };
 
-/* rp_pool_map(pool, fn, in, out, count [, options [, err]]) */
+/* rp_pool_map(pool, fn, in, out, count [, options [, err]])
+ *
+ * Runs fn on each of `count` items and returns when all have ended; out[i] is the result of in[i].  The sizes are those of
+ * *in and *out; NULL is no input (tasks have their index) or no result.  A void *, or an array of C strings, does not
+ * tell a size: -EINVAL, use rp_pool_map_array or rp_pool_map_bytes.
+ *
+ * 0: every item is RP_OK.  Else every item has been run and the worst decides: -ECHILD a worker died, -ETIME out of
+ * time, -EREMOTEIO a task failed, -ECANCELED; err->index is the first bad item and err->text says how many there are and
+ * why that one.  Nothing was run, and out and outcomes are as before: -EINVAL, -EPERM, -ENOMEM, -EDEADLK (from a task of
+ * the same pool of threads), -EPIPE (the pool is broken).  A pool that breaks on the way is -EPIPE, too: items that had
+ * not ended are RP_CANCELLED. */
 #define rp_pool_map(pool, fn, in, out, ...) RP_MAP_CALL(pool, fn, in, out, __VA_ARGS__, NULL, NULL, 0)
 #define RP_MAP_CALL(pool, fn, in, out, count, options, err, ...) \
 	rp_pool_map_array(pool, fn, in, RP_ITEM_SIZE(in), out, RP_ITEM_SIZE(out), count, options, err)
 
+/* The same with the sizes of one item in bytes.  `in` and `out` may be the same array of items of one size; any other
+ * overlap is -EINVAL, as is a count times a size above PTRDIFF_MAX.  out[i] of an item that is not RP_OK is untouched;
+ * where out was made by rp_alloc it holds whatever the task wrote.  Arrays made by rp_alloc are used in place, others are
+ * copied in and out. */
 int rp_pool_map_array(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size, void *out, size_t out_size,
                       size_t count, const struct rp_map_options *options, struct rp_error *err);
+
+/* The same for items and results each of its own size; tasks give theirs with rp_task_reply.  in NULL is no input, out
+ * NULL no result.  Every out[i] is set: to a result, which is the caller's, for rp_bytes_free (or rp_free of its data),
+ * with a 0 behind it; or to {NULL, 0}. */
 int rp_pool_map_bytes(struct rp_pool *pool, rp_task_fn *fn, const struct rp_bytes *in, struct rp_bytes *out,
                       size_t count, const struct rp_map_options *options, struct rp_error *err);
+
+/* A map of one item.  A round trip to a worker that has just finished something takes about a microsecond. */
 int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size, void *out, size_t out_size,
                   struct rp_error *err);
-void rp_outcomes_clear(struct rp_outcome *outcomes, size_t count);  /* gives the texts back early; optional */
+
+/* Gives the texts of `count` outcomes back before the pool is freed and leaves them zeroed, as a first map finds them.
+ * Optional: they end with the pool. */
+void rp_outcomes_clear(struct rp_outcome *outcomes, size_t count);
 
 /* ---- futures ----------------------------------------------------------------------------------------- */
 
+/* Hands one item to the pool and returns without waiting for it.  `in` is copied.  out_size is what the task finds behind
+ * `out`; 0: a result of any size, by rp_task_reply.  *ret is the caller's, for rp_future_free; ret may be NULL when nobody
+ * wants the result.  -EINVAL: closed; -EPIPE: broken. */
 int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size,
                    size_t out_size, const struct rp_map_options *options, struct rp_error *err);
+
+/* rp_pool_map_array that returns at once.  in, out and the outcomes of the options are borrowed until the future is
+ * done. */
 int rp_pool_map_async(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size,
                       void *out, size_t out_size, size_t count, const struct rp_map_options *options,
                       struct rp_error *err);
+
+/* Waits up to `timeout` for its end.  0: done, well or badly; -ETIMEDOUT: not yet. */
 int rp_future_wait(struct rp_future *future, int64_t timeout);
+
+/* Waits for one of several: the index of the one that ended first.  NULL entries are skipped, so futures[i] =
+ * rp_future_free(futures[i]) in a loop takes them as they end.  -ENOENT: all are NULL; -ETIMEDOUT: none yet. */
 int rp_future_wait_any(struct rp_future *const *futures, size_t count, int64_t timeout);
+
+/* Waits for all of them, NULL entries left out.  0 or -ETIMEDOUT. */
 int rp_future_wait_all(struct rp_future *const *futures, size_t count, int64_t timeout);
+
+/* 1 when it has ended, else 0.  Never blocks. */
 int rp_future_done(const struct rp_future *future);
+
+/* Waits, copies the result to out and returns what a map of the item would.  -EMSGSIZE: out_size is too small for it.
+ * -ETIMEDOUT: the wait is over and it still runs; -ETIME: the item itself ran out of time. */
 int rp_future_get(struct rp_future *future, void *out, size_t out_size, int64_t timeout, struct rp_error *err);
+
+/* The result in place and its size (size may be NULL), as long as the future lives; a 0 stands behind it.  NULL until it
+ * is done, and when it is not RP_OK. */
 const void *rp_future_data(const struct rp_future *future, size_t *size);
+
+/* What became of it, as long as the future lives.  Never NULL: RP_PENDING until it is done. */
 const struct rp_outcome *rp_future_outcome(const struct rp_future *future);
+
+/* Takes it back when it has not started: 0 it never will, -EBUSY it runs, -EALREADY it has ended. */
 int rp_future_cancel(struct rp_future *future);
+
+/* The same, also when it runs: its worker is killed and replaced.  -ENOTSUP for one that runs in a thread. */
 int rp_future_kill(struct rp_future *future);
+
+/* Drops the handle and returns NULL.  The task is still run. */
 struct rp_future *rp_future_free(struct rp_future *future);
 
 /* A descriptor of the pool's own that polls readable when a future has ended since it was last read.  Read its 8 bytes
@@ -254,7 +457,12 @@ int rp_pool_fd(struct rp_pool *pool);
 
 /* ---- arena memory ------------------------------------------------------------------------------------ */
 
-void *rp_alloc(size_t size);                   /* NULL and errno; aligned to 64; not zeroed; lives until rp_free or rp_finalize */
+/* Memory that this program and all its workers share, at the same address: what a task writes there the others see, and
+ * maps over arrays in it copy nothing.  Aligned to 64, not zeroed, there until rp_free or rp_finalize.  All of it is real
+ * when this returns.  NULL with errno ENOMEM: more than the machine, or the memory cgroup, still has. */
+void *rp_alloc(size_t size);
+
+/* Gives memory of rp_alloc, or one result of rp_pool_map_bytes, back.  NULL is left alone. */
 void rp_free(const void *memory);
 
 #ifdef __cplusplus
