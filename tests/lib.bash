@@ -76,7 +76,7 @@ test_end()
 	while read -r kind name; do
 		echo "left behind: $kind $name"
 		if [[ $kind == process ]]; then
-			tr '\0' ' ' <"/proc/$name/cmdline"
+			echo "its command: $(tr '\0' ' ' <"/proc/$name/cmdline")"
 			kill -KILL "$name"
 		fi
 	done < <(leftovers)
