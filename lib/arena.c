@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* arena.c - memory shared by a process tree, allocated without locks.
  *
- * The mapping is cut into units of 64 KiB.  A table with one word per unit describes runs of units: the word of a run's first
- * unit holds its type, length and owning heap; the words of the other units mean nothing.  So the runs form a list that is
- * walked from unit `first` to unit `top` by adding lengths.  Every change is one compare-and-swap of one word:
+ * The mapping is cut into units of 64 KiB.  A table with one word per unit describes runs of units: the word of a run's
+ * first unit holds its type, length and owning heap; the words of the other units mean nothing.  So the runs form a list
+ * that is walked from unit `first` to unit `top` by adding lengths.  Every change is one compare-and-swap of one word:
  *
  *   FREE(n)  -> CLAIMED(n, heap)                  somebody takes the run
  *   CLAIMED  -> LARGE(k) after FREE(n-k) behind   keeps the first k units; the rest cannot be reached before
  *   CLAIMED  -> SLAB(class)                       one unit of equal blocks, with a bitmap of those in use
  *   LARGE    -> FREE
  *
- * The list grows at its end: the word at `top` goes from 0 to CLAIMED, then `top` moves behind it; whoever finds the first step
- * done makes the second.  A process that dies in between leaves a CLAIMED word, and the heap's record says which: arena_recover
- * makes it FREE again.  Blocks below 32 KiB come from slabs: only the heap that owns a slab sets bits in its map, anybody
- * clears them.  The unit words and bitmaps lie on pages of their own, apart from user data. */
+ * The list grows at its end: the word at `top` goes from 0 to CLAIMED, then `top` moves behind it; whoever finds the
+ * first step done makes the second.  A process that dies in between leaves a CLAIMED word, and the heap's record says
+ * which: arena_recover makes it FREE again.  Blocks below 32 KiB come from slabs: only the heap that owns a slab sets
+ * bits in its map, anybody clears them.  The unit words and bitmaps lie on pages of their own, apart from user data. */
 #include "arena.h"
 
 #include "memory.h"
@@ -58,7 +58,8 @@ struct header {
 	_Alignas(64) _Atomic uint64_t freed;
 };
 
-/* Private to one process: which slabs a heap owns.  A process allocates from one heap, that of a thread pool from several. */
+/* Private to one process: which slabs a heap owns.  A process allocates from one heap, that of a thread pool from
+ * several. */
 struct slabs {
 	uint32_t *units;
 	size_t count, room, next;
@@ -81,7 +82,7 @@ struct arena {
 	int fd;
 	pthread_mutex_t lock;                   /* of this process's threads only */
 	uint64_t lent[ARENA_HEAPS / 64];        /* manager: heap numbers in use */
-	uint64_t rover;                         /* where the next search for a free run begins: a unit that is or was a head */
+	uint64_t rover; /* where the next search for a free run begins: a unit that is or was a head */
 	struct owned *owned;
 };
 
@@ -480,7 +481,8 @@ void arena_trim(struct arena *arena)
 			break;
 		if (TYPE(w) == FREE && EXTRA(w) &&
 		    atomic_compare_exchange_strong(&arena->words[unit], &w, WORD(CLAIMED, 0, ARENA_MANAGER, length))) {
-			fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(unit * UNIT), (off_t)(length * UNIT));
+			fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(unit * UNIT),
+			          (off_t)(length * UNIT));
 			atomic_store(&arena->words[unit], WORD(FREE, 0, 0, length));
 		}
 		unit += length;
@@ -515,13 +517,15 @@ static int map_file(struct arena *arena, struct rp_error *err)
 	arena->size = reservation();
 	smallest = arena->size < SMALLEST_WANTED ? arena->size : SMALLEST_WANTED;
 	if (ftruncate(arena->fd, (off_t)arena->size) < 0)
-		return error_set(err, -errno, "cannot reserve %zu MiB of shared memory: %s", arena->size >> 20, strerror(errno));
+		return error_set(err, -errno, "cannot reserve %zu MiB of shared memory: %s", arena->size >> 20,
+		                 strerror(errno));
 	for (;; arena->size /= 2) {
 		base = mmap(NULL, arena->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd, 0);
 		if (base != MAP_FAILED)
 			break;
 		if (arena->size / 2 < smallest)
-			return error_set(err, -errno, "cannot map %zu MiB of shared memory: %s", arena->size >> 20, strerror(errno));
+			return error_set(err, -errno, "cannot map %zu MiB of shared memory: %s", arena->size >> 20,
+			                 strerror(errno));
 	}
 	/* A core dump of any process of the tree would otherwise write, and so make real, every hole. */
 	madvise(base, arena->size, MADV_DONTDUMP);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* arena.h - the one shared mapping of a process tree: the same bytes at the same addresses in manager, supervisor, workers. */
+/* arena.h - the one shared mapping of a process tree: the same bytes at the same addresses in manager, supervisor,
+ * workers. */
 #ifndef RP_LIB_ARENA_H
 #define RP_LIB_ARENA_H
 
@@ -12,13 +13,13 @@ struct arena;
 #define ARENA_MANAGER 0u
 #define ARENA_HEAPS 65536u
 
-/* Reserves address space (1 TiB, or as much as limits allow) without using memory.  parent: one that an ancestor process mapped,
- * or NULL.  A negative errno with the reason. */
+/* Reserves address space (1 TiB, or as much as limits allow) without using memory.  parent: one that an ancestor process
+ * mapped, or NULL.  A negative errno with the reason. */
 int arena_new(struct arena **ret, struct arena *parent, struct rp_error *err);
 struct arena *arena_free(struct arena *arena);
 
-/* Memory aligned to 64, its pages made real, not zeroed.  NULL and errno = ENOMEM when the machine or a memory cgroup has not
- * got it.  Any process of the tree may drop it. */
+/* Memory aligned to 64, its pages made real, not zeroed.  NULL and errno = ENOMEM when the machine or a memory cgroup
+ * has not got it.  Any process of the tree may drop it. */
 void *arena_alloc(struct arena *arena, uint32_t heap, size_t size);
 
 /* The same for the one block that the heap's owner has not yet published: arena_recover frees it when the owner dies.

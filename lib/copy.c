@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* copy.c - copying large arrays.  One CPU moves a fraction of what the memory can, and while a map's inputs are copied in or its
- * results out the workers' CPUs are idle. */
+/* copy.c - copying large arrays.  One CPU moves a fraction of what the memory can, and while a map's inputs are copied
+ * in or its results out the workers' CPUs are idle. */
 #include "copy.h"
 
 #include <pthread.h>

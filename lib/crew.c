@@ -2,10 +2,10 @@
 /* crew.c - the workers of one pool: who is idle, and waking them.
  *
  * Wake-ups are never lost, although nobody holds a lock.  A worker that finds no work sets its bit in `sleeping`, looks
- * once more, and only then sleeps on its own bell, with the bell's value from before it looked.  Who brings work publishes it,
- * then looks at the bits, and rings the bell of the one it picks.  Both sides write before they read, with sequential
- * consistency, so one of them sees the other.  A worker that spins sees new work by itself; it clears its bit before it goes
- * to sleep and looks again after that.  A worker that takes work and sees more wakes the next one. */
+ * once more, and only then sleeps on its own bell, with the bell's value from before it looked.  Who brings work
+ * publishes it, then looks at the bits, and rings the bell of the one it picks.  Both sides write before they read, with
+ * sequential consistency, so one of them sees the other.  A worker that spins sees new work by itself; it clears its bit
+ * before it goes to sleep and looks again after that.  A worker that takes work and sees more wakes the next one. */
 #include "crew.h"
 
 #include "clock.h"
@@ -189,7 +189,8 @@ static int spin(struct crew *crew, uint32_t slot, uint32_t bell)
 	atomic_fetch_or(mask, bit);
 	do {
 		for (int i = 0; !found && i < 64; i++) {
-			found = atomic_load_explicit(&crew->slots[slot].bell, memory_order_relaxed) != bell || tickets_wait(crew);
+			found = atomic_load_explicit(&crew->slots[slot].bell, memory_order_relaxed) != bell ||
+			        tickets_wait(crew);
 			wait_pause();
 		}
 	} while (!found && clock_now() < until);

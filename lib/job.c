@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* job.c - one map in shared memory.
  *
- * Protocol.  A job's items start as one contiguous range per slot, each range one atomic word (begin, end) on a line of its own.
- * The owner claims from the front, an idle worker steals the back half of the fullest range, both by compare-and-swap of that
- * word; a thief then stores what it took as its own range, which was empty, so nobody else can write there.  Equal words mean
- * equal states of the range, so a compare-and-swap that succeeds late (ABA) is as right as an early one.
+ * Protocol.  A job's items start as one contiguous range per slot, each range one atomic word (begin, end) on a line of
+ * its own. The owner claims from the front, an idle worker steals the back half of the fullest range, both by
+ * compare-and-swap of that word; a thief then stores what it took as its own range, which was empty, so nobody else can
+ * write there.  Equal words mean equal states of the range, so a compare-and-swap that succeeds late (ABA) is as right
+ * as an early one.
  *
- * Truth.  states[i] is written once, after the result of item i; ranges, claims and counts are hints.  Before a worker runs item
- * i it stores i + 1 in slot->current.  So when it dies, at most the item in `current` was begun without a state: the
- * supervisor makes that item RP_DIED.  Items that the dead worker had claimed and not begun, or stolen and not yet stored, have no
- * state and are in no range: they are lost.
+ * Truth.  states[i] is written once, after the result of item i; ranges, claims and counts are hints.  Before a worker
+ * runs item i it stores i + 1 in slot->current.  So when it dies, at most the item in `current` was begun without a
+ * state: the supervisor makes that item RP_DIED.  Items that the dead worker had claimed and not begun, or stolen and
+ * not yet stored, have no state and are in no range: they are lost.
  *
- * Presence.  A worker is in a job from storing the job's seq in slot->job, and seeing after that that the seq still holds, to
- * storing 0 there.  The manager shuts a job by clearing its seq and waiting until no slot holds it (the supervisor clears the
- * word of a dead worker, after it has dealt with `current`).  Nobody but the present touches a job's words, so they may be reused
- * then; a worker that stalls anywhere is present all the time.
+ * Presence.  A worker is in a job from storing the job's seq in slot->job, and seeing after that that the seq still
+ * holds, to storing 0 there.  The manager shuts a job by clearing its seq and waiting until no slot holds it (the
+ * supervisor clears the word of a dead worker, after it has dealt with `current`).  Nobody but the present touches a
+ * job's words, so they may be reused then; a worker that stalls anywhere is present all the time.
  *
- * End.  A job is quiet when nobody is in it and all its ranges are empty.  Each worker that leaves looks for that after it has
- * left (both with sequential consistency), so the last one to leave sees it and tells the manager.  Between a theft and
- * the store of the stolen range the thief is present, so the job is not quiet.  In a quiet job every item has a state or
- * was lost; the manager shuts it and opens it again, with a new seq, over the span of the lost items, told to skip those that have
- * a state.  Each round either finishes or ends with a death that gave an item its state or hit a worker that had begun
- * nothing; the supervisor slows down workers that die at birth, so the rounds come to an end when the deaths do. */
+ * End.  A job is quiet when nobody is in it and all its ranges are empty.  Each worker that leaves looks for that after
+ * it has left (both with sequential consistency), so the last one to leave sees it and tells the manager.  Between a
+ * theft and the store of the stolen range the thief is present, so the job is not quiet.  In a quiet job every item has
+ * a state or was lost; the manager shuts it and opens it again, with a new seq, over the span of the lost items, told to
+ * skip those that have a state.  Each round either finishes or ends with a death that gave an item its state or hit a
+ * worker that had begun nothing; the supervisor slows down workers that die at birth, so the rounds come to an end when
+ * the deaths do. */
 #include "job.h"
 
 #include <string.h>
@@ -124,8 +126,8 @@ static uint32_t claim_own(struct range *range, uint32_t most, uint32_t *ret_begi
 			return 0;
 		if (count > 1 && count > (end - begin + 1) / 2)
 			count = (end - begin + 1) / 2;
-		if (atomic_compare_exchange_weak_explicit(&range->word, &old, RANGE(begin + count, end), memory_order_acq_rel,
-		                                          memory_order_relaxed)) {
+		if (atomic_compare_exchange_weak_explicit(&range->word, &old, RANGE(begin + count, end),
+		                                          memory_order_acq_rel, memory_order_relaxed)) {
 			*ret_begin = begin;
 			return count;
 		}
@@ -156,7 +158,8 @@ static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 {
 	for (;;) {
 		uint64_t range = 0;
-		uint32_t victim = fullest(crew, slot, number, &range), begin = RANGE_BEGIN(range), end = RANGE_END(range), half;
+		uint32_t victim = fullest(crew, slot, number, &range), begin = RANGE_BEGIN(range), end = RANGE_END(range),
+			 half;
 
 		if (victim == crew->size)
 			return 0;

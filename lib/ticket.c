@@ -2,10 +2,10 @@
 /* ticket.c - single tasks.
  *
  * A ticket's state word is the truth: READY -> TAKEN(slot) -> DONE(outcome), each by compare-and-swap or by the one that
- * owns it.  The ring only tells in which order to try: an entry whose ticket is not READY is passed over, so a ticket that was
- * recalled, or reused while a stalled worker still held its old entry, harms nothing; and any worker may move the head past an
- * entry that has been tried.  A worker writes the ticket's id into its slot before it takes it, so the supervisor finds the ticket
- * of a dead worker, and the slot number in the state tells whether it really had it. */
+ * owns it.  The ring only tells in which order to try: an entry whose ticket is not READY is passed over, so a ticket
+ * that was recalled, or reused while a stalled worker still held its old entry, harms nothing; and any worker may move
+ * the head past an entry that has been tried.  A worker writes the ticket's id into its slot before it takes it, so the
+ * supervisor finds the ticket of a dead worker, and the slot number in the state tells whether it really had it. */
 #include "ticket.h"
 
 #include <errno.h>
@@ -85,7 +85,8 @@ void ticket_return(struct crew *crew, struct ticket_office *office, uint32_t id)
 
 int ticket_waits(const struct crew *crew)
 {
-	return atomic_load_explicit(&crew->head, memory_order_relaxed) < atomic_load_explicit(&crew->tail, memory_order_acquire);
+	return atomic_load_explicit(&crew->head, memory_order_relaxed) <
+	       atomic_load_explicit(&crew->tail, memory_order_acquire);
 }
 
 struct ticket *ticket_pop(struct crew *crew, uint32_t slot)

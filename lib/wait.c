@@ -21,7 +21,8 @@ int wait_on(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
 		limit = &t;
 	}
 	/* FUTEX_WAIT_BITSET, unlike FUTEX_WAIT, takes an absolute CLOCK_MONOTONIC time: signals lengthen nothing. */
-	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, limit, NULL, FUTEX_BITSET_MATCH_ANY) < 0 && errno == ETIMEDOUT)
+	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, limit, NULL, FUTEX_BITSET_MATCH_ANY) < 0 &&
+	    errno == ETIMEDOUT)
 		return -ETIMEDOUT;
 	return 0;
 }
