@@ -2,10 +2,14 @@
 /* context.c - the library's one static object. */
 #include "context.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-static struct context context = { .lock = PTHREAD_MUTEX_INITIALIZER };
+#define WORD_BITS (CHAR_BIT * sizeof(unsigned long))
+
+static struct context context = { .lock = PTHREAD_MUTEX_INITIALIZER, .lifeline = { -1, -1 }, .leash = -1 };
 
 struct context *context_get(void)
 {
@@ -27,14 +31,66 @@ int context_owns(pid_t owner)
 	return owner == context.pid;
 }
 
+/* No lock: any thread may fork while another is here, and its child must find the bits whole. */
+static unsigned long *fd_word(int fd)
+{
+	unsigned long **page, *now, *fresh;
+
+	if (fd < 0 || fd >= CONTEXT_FD_PAGES * CONTEXT_FD_PAGE)
+		return NULL;
+	page = &context.fds[fd / CONTEXT_FD_PAGE];
+	now = __atomic_load_n(page, __ATOMIC_ACQUIRE);
+	if (!now) {
+		fresh = calloc(CONTEXT_FD_PAGE / WORD_BITS, sizeof *fresh);
+		if (fresh && __atomic_compare_exchange_n(page, &now, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			now = fresh;
+		else
+			free(fresh);
+	}
+	return now ? now + fd % CONTEXT_FD_PAGE / WORD_BITS : NULL;
+}
+
+void context_fd_add(int fd)
+{
+	unsigned long *word = fd_word(fd);
+
+	if (word)
+		__atomic_fetch_or(word, 1ul << fd % WORD_BITS, __ATOMIC_RELAXED);
+}
+
+void context_fd_remove(int fd)
+{
+	unsigned long *word = fd_word(fd);
+
+	if (word)
+		__atomic_fetch_and(word, ~(1ul << fd % WORD_BITS), __ATOMIC_RELAXED);
+}
+
+static void close_own(void)
+{
+	for (int p = 0; p < CONTEXT_FD_PAGES; p++) {
+		unsigned long *words = context.fds[p];
+
+		for (size_t w = 0; words && w < CONTEXT_FD_PAGE / WORD_BITS; w++)
+			for (; words[w]; words[w] &= words[w] - 1)
+				close(p * CONTEXT_FD_PAGE + (int)(w * WORD_BITS) + __builtin_ctzl(words[w]));
+	}
+	if (context.lifeline[1] >= 0)
+		close(context.lifeline[1]);
+	if (context.leash >= 0)
+		close(context.leash);
+}
+
 /* The lock may have been held by a thread that does not exist in the child, so it is made anew rather than unlocked. */
 static void after_fork(void)
 {
-	struct arena *inherited = context.arena ? context.arena : context.inherited;
-	sigset_t ignored = context.ignored;
-	int hooked = context.hooked;
+	struct context old = context;
 
-	context = (struct context){ .inherited = inherited, .ignored = ignored, .hooked = hooked };
+	close_own();
+	context = (struct context){ .inherited = old.arena ? old.arena : old.inherited, .topology = old.topology, .hooked = old.hooked,
+		                    .ignored = old.ignored, .pidfds = old.pidfds, .environment = old.environment,
+		                    .thread_limit = old.thread_limit, .lifeline = { -1, -1 }, .leash = -1 };
+	memcpy(context.fds, old.fds, sizeof context.fds);
 	pthread_mutex_init(&context.lock, NULL);
 	context.pid = getpid();
 }
@@ -58,6 +114,8 @@ void context_end(void)
 		context.end_pools();
 	if (context.end_processes)
 		context.end_processes();
+	if (context.end_runtime)
+		context.end_runtime();
 }
 
 void context_hook_exit(void)

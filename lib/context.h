@@ -8,7 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define CONTEXT_FD_PAGES 256
+#define CONTEXT_FD_PAGE 4096                    /* descriptors on one: 256 pages are the kernel's largest table */
+
 struct arena;
+struct environment;
 struct place;
 struct process_starter;
 struct rp_pool;
@@ -33,8 +37,15 @@ struct context {
 	struct rp_task *task;                   /* in a pool worker: its task handle */
 	void (*end_processes)(void);            /* exit hooks, set by the floors above when they are first used */
 	void (*end_pools)(void);
+	void (*end_runtime)(void);
 	int hooked;                             /* atexit has been called */
 	sigset_t ignored;                       /* signals that were ignored when the program was started */
+	int pidfds;                             /* whether the system has them: 1, -1, 0: not asked yet */
+	struct environment *environment;        /* what this process's variables were copied to, to set some */
+	unsigned thread_limit;                  /* what OMP_NUM_THREADS and its like were set to for this process; 0: not */
+	int lifeline[2];                        /* [1]: open in this process alone; its closing kills children of threads */
+	int leash;                              /* this process's end of its parent's lifeline; -1: none */
+	unsigned long *fds[CONTEXT_FD_PAGES];   /* bits: descriptors that children are not to inherit */
 };
 
 /* Never fails.  In a forked child the state is that of a program which has just begun: the parent's handles stay the
@@ -46,10 +57,15 @@ void context_unlock(void);
 /* 1 when a handle made by process `owner` belongs to this process. */
 int context_owns(pid_t owner);
 
+/* Descriptors of the library's own, such as sentinels, are closed in every forked child, which close-on-exec alone does not
+ * do.  One that could not be noted (no memory) is only that: inherited. */
+void context_fd_add(int fd);
+void context_fd_remove(int fd);                 /* before it is closed */
+
 /* Has the exit hooks run when this process leaves by exit() or by returning from main; idempotent. */
 void context_hook_exit(void);
 
-/* Runs them now, for a child that leaves by _exit: pools first, then processes. */
+/* Runs them now, for a child that leaves by _exit: pools first, then processes, then what both stand on. */
 void context_end(void);
 
 #endif

@@ -4,7 +4,7 @@
 #define RP_LIB_CREW_H
 
 #include "arena.h"
-#include "topology.h"
+#include "place.h"
 
 #include <stdatomic.h>
 

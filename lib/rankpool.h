@@ -122,7 +122,7 @@ struct rp_worker_info {
 	uint64_t tasks;                        /* done by this rank */
 	int64_t busy;                          /* ns */
 	char host[64];
-	char cpus[192];                        /* as hwloc lists: "0-3,8" */
+	char cpus[192];                        /* as hwloc lists: "0-3,8"; as its mask when that is too long */
 };
 
 /* Keyword arguments: RP_POOL(.workers = 4).  C: lives to the end of the block; C++: of the full expression. */
@@ -169,6 +169,9 @@ const char *rp_version(void);
 /* CPUs (hardware threads) that this program may use on this node: affinity mask, cgroup cpuset and cgroup quota all
  * count.  At least 1. */
 int rp_cpu_count(void);
+
+/* CPUs' worth of time that cgroups grant this program on this node, 1.5 for a quota of 150 ms every 100 ms; 0: no limit. */
+double rp_cpu_quota(void);
 
 /* Nodes that a pool would use, at least 1. */
 int rp_node_count(void);
@@ -412,12 +415,6 @@ void rp_outcomes_clear(struct rp_outcome *outcomes, size_t count);
 int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size,
                    size_t out_size, const struct rp_map_options *options, struct rp_error *err);
 
-/* rp_pool_map_array that returns at once.  in, out and the outcomes of the options are borrowed until the future is
- * done. */
-int rp_pool_map_async(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size,
-                      void *out, size_t out_size, size_t count, const struct rp_map_options *options,
-                      struct rp_error *err);
-
 /* Waits up to `timeout` for its end.  0: done, well or badly; -ETIMEDOUT: not yet. */
 int rp_future_wait(struct rp_future *future, int64_t timeout);
 
@@ -444,9 +441,6 @@ const struct rp_outcome *rp_future_outcome(const struct rp_future *future);
 
 /* Takes it back when it has not started: 0 it never will, -EBUSY it runs, -EALREADY it has ended. */
 int rp_future_cancel(struct rp_future *future);
-
-/* The same, also when it runs: its worker is killed and replaced.  -ENOTSUP for one that runs in a thread. */
-int rp_future_kill(struct rp_future *future);
 
 /* Drops the handle and returns NULL.  The task is still run. */
 struct rp_future *rp_future_free(struct rp_future *future);

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* spawn.c - one fork done right: everything that a child of this library needs before it runs anybody's code. */
+#include "spawn.h"
+
+#include "context.h"
+#include "spawn_watch.h"
+#include "topology.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OOM_RAISE 300           /* of 1000: ahead of everything of like size, not of something three times as big */
+#define OOM_MOST 1000
+
+/* What the child is to do before it returns from spawn_fork; made before the fork. */
+struct launch {
+	pid_t parent;
+	int leash;              /* -1: the forking thread is the process's main one, PDEATHSIG will do */
+	int null;               /* -1: stdin stays */
+	struct watch watch;
+	uint32_t flags;
+	const struct place *place;
+};
+
+/* Dying with a parent whose main thread did not fork.
+ *
+ * PDEATHSIG would come when the forking thread ends.  So the parent holds the write end of a pipe, its lifeline, that no other
+ * process has: every forked child closes it (context.c), and an exec does.  Each child has a read end of its own, with
+ * O_ASYNC and SIGKILL as the signal: when the write end closes, as it does however the parent dies, the kernel kills them.
+ * One pipe does for all children; the read end is opened through /proc because signal and owner belong to the open file.
+ * Linux before 5.6 sends these signals when any end of a pipe closes, so there the first child to end would kill the rest. */
+static int kernel_signals_last_writer_only(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 6));
+}
+
+/* pipe2 stores the numbers before the descriptors exist, and a fork copies descriptors before memory: so no child of
+ * another thread can have the write end without finding its number in the context. */
+static int make_lifeline(int *line)
+{
+	int low;
+
+	if (!kernel_signals_last_writer_only())
+		return -ENOSYS;
+	if (pipe2(line, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	low = line[1];
+	if (low <= STDERR_FILENO) {             /* was closed: what the program prints there must not get into the pipe */
+		line[1] = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		close(low);
+	}
+	close(line[0]);
+	return line[1] < 0 ? -EMFILE : 0;
+}
+
+static int open_leash(int *ret)
+{
+	struct context *context = context_get();
+	char path[32];
+	int r = 0;
+
+	context_lock();
+	if (context->lifeline[1] < 0)
+		r = make_lifeline(context->lifeline);
+	context_unlock();
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", context->lifeline[1]);
+	*ret = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return *ret < 0 ? -errno : 0;
+}
+
+/* The leash stays open across an exec, so that a target that execs a command is covered too, as it is with PDEATHSIG. */
+static int tie_to_parent(const struct launch *launch)
+{
+	char byte;
+
+	if (launch->flags & SPAWN_OUTLIVE)
+		return 0;
+	if (launch->leash < 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+			return -errno;
+		if (getppid() != launch->parent)
+			raise(SIGKILL);
+		return 0;
+	}
+	if (fcntl(launch->leash, F_SETOWN, getpid()) < 0 || fcntl(launch->leash, F_SETSIG, SIGKILL) < 0 ||
+	    fcntl(launch->leash, F_SETFL, O_NONBLOCK | O_ASYNC) < 0 || fcntl(launch->leash, F_SETFD, 0) < 0)
+		return -errno;
+	if (read(launch->leash, &byte, 1) == 0)
+		raise(SIGKILL);
+	context_get()->leash = launch->leash;
+	return 0;
+}
+
+/* Asking which signals have a handler costs as much as setting them all. */
+static void reset_signals(uint32_t flags)
+{
+	struct sigaction normal = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
+	const sigset_t *ignored = &context_get()->ignored;
+
+	for (int s = 1; s < NSIG; s++)
+		sigaction(s, sigismember(ignored, s) == 1 ? &ignore : &normal, NULL);
+	if (flags & SPAWN_NO_SIGINT)
+		sigaction(SIGINT, &ignore, NULL);
+}
+
+static void offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char text[16] = "";
+	long score;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof text - 1);
+	if (n > 0) {
+		score = strtol(text, NULL, 10) + OOM_RAISE;
+		n = snprintf(text, sizeof text, "%ld", score < OOM_MOST ? score : OOM_MOST);
+		n = pwrite(fd, text, (size_t)n, 0);
+	}
+	close(fd);
+}
+
+struct environment {
+	struct environment *previous;           /* an ancestor's: the program may have kept what getenv gave it */
+	char texts[3][40];
+	char *list[];
+};
+
+static void put_variable(char **list, size_t *count, char *text, size_t name)
+{
+	size_t i = 0;
+
+	while (i < *count && strncmp(list[i], text, name + 1) != 0)
+		i++;
+	list[i] = text;
+	*count += i == *count;
+}
+
+/* Sets what the user has not set: a value that an ancestor got here is not the user's.  Not by setenv: its lock may have been
+ * held by another thread of the parent, and fork does not set that one free. */
+static int limit_threads(unsigned cpus)
+{
+	static const char *const names[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" };
+	struct context *context = context_get();
+	struct environment *fresh;
+	size_t n = 0, count = sizeof names / sizeof *names;
+
+	while (environ && environ[n])
+		n++;
+	fresh = malloc(sizeof *fresh + (n + count + 1) * sizeof *fresh->list);
+	if (!fresh)
+		return -ENOMEM;
+	if (n)
+		memcpy(fresh->list, environ, n * sizeof *fresh->list);
+	for (size_t i = 0; i < count; i++) {
+		const char *now = getenv(names[i]);
+
+		if (now && (!context->thread_limit || strtoul(now, NULL, 10) != context->thread_limit))
+			continue;
+		snprintf(fresh->texts[i], sizeof fresh->texts[i], "%s=%u", names[i], cpus);
+		put_variable(fresh->list, &n, fresh->texts[i], strlen(names[i]));
+	}
+	fresh->list[n] = NULL;
+	fresh->previous = context->environment;
+	context->environment = fresh;
+	context->thread_limit = cpus;
+	environ = fresh->list;
+	return 0;
+}
+
+static int set_stdin(int null)
+{
+	if (null == STDIN_FILENO)
+		return fcntl(null, F_SETFD, 0) < 0 ? -errno : 0;
+	if (dup2(null, STDIN_FILENO) < 0)
+		return -errno;
+	close(null);
+	return 0;
+}
+
+/* The exit handlers that the program registered before the fork are the parent's business: this one runs ahead of them
+ * and leaves. */
+static void leave(int code, void *arg)
+{
+	(void)arg;
+	context_end();
+	spawn_leave(code);
+}
+
+static int set_up(const struct launch *launch)
+{
+	int r;
+
+	reset_signals(launch->flags);
+	r = tie_to_parent(launch);
+	if (r == 0 && launch->flags & SPAWN_GROUP)
+		r = setpgid(0, 0) < 0 ? -errno : 0;
+	if (r == 0 && launch->flags & SPAWN_SUBREAPER)
+		r = prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
+	if (r == 0 && launch->null >= 0)
+		r = set_stdin(launch->null);
+	if (r == 0 && launch->place) {
+		r = place_bind(launch->place);
+		if (r == 0)
+			r = limit_threads(launch->place->cpu_count);
+	}
+	if (r == 0 && on_exit(leave, NULL) != 0)
+		r = -ENOMEM;
+	if (launch->flags & SPAWN_OOM_FIRST)
+		offer_to_oom_killer();
+	return r;
+}
+
+/* All signals are blocked until the child has its own dispositions: none of the program's handlers ever runs in it, and one
+ * that was sent meanwhile takes effect when the mask is emptied.  In the parent, until the pidfd is there: a SIGCHLD
+ * handler that reaps everything must not come first. */
+static pid_t fork_blocked(struct launch *launch, int *ret_pidfd)
+{
+	sigset_t all, old;
+	pid_t pid;
+	int fd = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	if (pid == 0) {
+		watch_child(&launch->watch);
+		if (set_up(launch) < 0)
+			_exit(SPAWN_UNFIT);
+		sigemptyset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, NULL);
+		return 0;
+	}
+	if (pid < 0) {
+		pid = -errno;
+		watch_close(&launch->watch);
+	} else {
+		fd = watch_parent(&launch->watch, pid);
+		if (fd < 0) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+			pid = fd;
+		}
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (pid > 0)
+		*ret_pidfd = fd;
+	return pid;
+}
+
+pid_t spawn_fork(uint32_t flags, const struct place *place, int *ret_pidfd)
+{
+	struct launch launch = { .parent = getpid(), .leash = -1, .null = -1, .flags = flags, .place = place };
+	pid_t pid;
+	int r;
+
+	if (!(flags & SPAWN_KEEP_STDIN)) {
+		launch.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (launch.null < 0)
+			return -errno;
+	}
+	r = flags & SPAWN_OUTLIVE || gettid() == launch.parent ? 0 : open_leash(&launch.leash);
+	if (r == 0)
+		r = watch_open(&launch.watch);
+	if (r < 0) {
+		pid = r;
+		goto out;
+	}
+	fflush(stdout);
+	fflush(stderr);
+	pid = fork_blocked(&launch, ret_pidfd);
+	if (pid == 0)
+		return 0;
+	if (pid > 0 && flags & SPAWN_GROUP)
+		setpgid(pid, pid);              /* by both, so that neither can be ahead of it */
+out:
+	if (launch.leash >= 0)
+		close(launch.leash);
+	if (launch.null >= 0)
+		close(launch.null);
+	return pid;
+}
+
+_Noreturn void spawn_leave(int code)
+{
+	signal(SIGPIPE, SIG_IGN);
+	fflush(stdout);
+	fflush(stderr);
+	_exit(code & 255);
+}
