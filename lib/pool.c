@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool.c - opening, closing and ending a pool. */
+#include "pool.h"
+
+#include "clock.h"
+#include "context.h"
+#include "job.h"
+#include "options.h"
+#include "runtime.h"
+#include "supervisor.h"
+#include "wait.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOOK INT64_C(100000000)                 /* ns between looks whether the supervisor still lives */
+#define ORPHANS INT64_C(1000000000)             /* ns that workers of a dead supervisor get to die */
+
+int pool_check(const struct rp_pool *pool, const char *what, struct rp_error *err)
+{
+	if (!pool)
+		return error_set(err, -EINVAL, "%s: the pool is NULL", what);
+	if (!context_owns(pool->owner))
+		return error_set(err, -EPERM, "%s: the pool belongs to process %d and cannot be used in another", what,
+		                 (int)pool->owner);
+	return 0;
+}
+
+static int is_own_thread(const struct rp_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->thread_count; i++)
+		if (pthread_equal(pool->threads[i], pthread_self()))
+			return 1;
+	return 0;
+}
+
+int pool_check_open(struct rp_pool *pool, const char *what, struct rp_error *err)
+{
+	int r = pool_check(pool, what, err), closed;
+
+	if (r < 0)
+		return r;
+	if (pool->threads && is_own_thread(pool))
+		return error_set(err, -EDEADLK, "%s: called by a task of the same pool of threads, it would wait for itself",
+		                 what);
+	if (atomic_load(&pool->crew->stop) == CREW_BROKEN)
+		return error_set(err, -EPIPE, "%s: the pool is broken: %s", what, pool_reason(pool));
+	pthread_mutex_lock(&pool->lock);
+	closed = pool->closed;
+	pthread_mutex_unlock(&pool->lock);
+	if (closed)
+		return error_set(err, -EINVAL, "%s: the pool is closed", what);
+	return 0;
+}
+
+int pool_is_over(const struct rp_pool *pool)
+{
+	return atomic_load(&pool->crew->stop) > CREW_CLOSES;
+}
+
+const char *pool_reason(const struct rp_pool *pool)
+{
+	return atomic_load(&pool->crew->stop) == CREW_BROKEN ? pool->crew->reason : "the pool was terminated";
+}
+
+uint32_t pool_ended(const struct rp_pool *pool)
+{
+	return atomic_load(&pool->crew->ended);
+}
+
+/* Its workers die with it (PDEATHSIG), but nobody says so. */
+static void bury_supervisor(struct rp_pool *pool)
+{
+	int64_t deadline = clock_deadline(ORPHANS);
+	struct crew *crew = pool->crew;
+
+	crew_break(crew, "the supervisor, which minds the workers, was killed");
+	for (uint32_t i = 0; i < crew->size; i++) {
+		pid_t pid = atomic_load(&crew->slots[i].pid);
+
+		while (pid && kill(pid, 0) == 0 && clock_left(deadline))
+			sched_yield();
+		arena_recover(crew->arena, crew->heap + i);
+		ticket_bury(crew, i, -SIGKILL, "the supervisor was killed", crew->fd);
+		job_bury(crew, i, -SIGKILL, "the supervisor was killed");
+		atomic_store(&crew->slots[i].pid, 0);
+		atomic_store(&crew->slots[i].state, SLOT_EMPTY);
+	}
+}
+
+int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline)
+{
+	struct crew *crew = pool->crew;
+	int64_t look = clock_deadline(LOOK);
+
+	atomic_fetch_add(&crew->waiting, 1);
+	wait_on(&crew->ended, seen, deadline < look ? deadline : look);
+	atomic_fetch_sub(&crew->waiting, 1);
+	if (pool->supervisor && pool_ended(pool) == seen && !supervisor_lives(pool->supervisor)) {
+		pthread_mutex_lock(&pool->lock);
+		if (!crew_is_empty(crew))
+			bury_supervisor(pool);
+		pthread_mutex_unlock(&pool->lock);
+	}
+	return clock_left(deadline) ? 0 : -ETIMEDOUT;
+}
+
+int pool_reaches(const struct rp_pool *pool, const void *memory, size_t size)
+{
+	return pool->threads || runtime_holds(memory, size);
+}
+
+void pool_link_note(struct rp_pool *pool, struct note *note)
+{
+	note->owner = pool;
+	note->previous = NULL;
+	note->next = pool->notes;
+	if (note->next)
+		note->next->previous = note;
+	pool->notes = note;
+}
+
+void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int state, int rank, const struct note *note)
+{
+	static const char *const unsaid[] = {
+		[RP_OK] = "", [RP_FAILED] = "the task failed; there was no memory to say why",
+		[RP_DIED] = "its worker died; there was no memory to say how", [RP_TIMED_OUT] = "out of time",
+	};
+
+	*ret = (struct rp_outcome){ .state = (uint16_t)state, .tries = rank >= 0, .rank = rank, .node = rank >= 0 ? 0 : -1 };
+	if (note) {
+		ret->code = note->code;
+		ret->text = note->text;
+	} else {
+		ret->text = state == RP_CANCELLED ? pool_is_over(pool) ? pool_reason(pool) : "cancelled" : unsaid[state];
+	}
+}
+
+int pool_code(int state)
+{
+	switch (state) {
+	case RP_OK: return 0;
+	case RP_FAILED: return -EREMOTEIO;
+	case RP_DIED: return -ECHILD;
+	case RP_TIMED_OUT: return -ETIME;
+	default: return -ECANCELED;
+	}
+}
+
+/* 1 when it is a pool of this process that has not been freed; any pointer may be asked about. */
+static int is_alive(const void *pool)
+{
+	const struct rp_pool *p;
+
+	context_lock();
+	for (p = context_get()->pools; p && p != pool; p = p->next)
+		;
+	context_unlock();
+	return p != NULL;
+}
+
+static void drop_note(struct rp_pool *pool, struct note *note)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (note->previous)
+		note->previous->next = note->next;
+	else
+		pool->notes = note->next;
+	if (note->next)
+		note->next->previous = note->previous;
+	pthread_mutex_unlock(&pool->lock);
+	arena_drop(pool->arena, note);
+}
+
+/* Only these states have texts that are notes; the other sentences are the library's own.  The texts of a pool that is
+ * gone went with it. */
+void rp_outcomes_clear(struct rp_outcome *outcomes, size_t count)
+{
+	for (size_t i = 0; outcomes && i < count; i++) {
+		int state = outcomes[i].state;
+		const char *text = outcomes[i].text;
+
+		outcomes[i] = (struct rp_outcome){ 0 };
+		if ((state == RP_FAILED || state == RP_DIED || state == RP_TIMED_OUT) && runtime_holds(text, 1)) {
+			struct note *note = (struct note *)(uintptr_t)(text - offsetof(struct note, text));
+
+			if (is_alive(note->owner))
+				drop_note(note->owner, note);
+		}
+	}
+}
+
+struct thread_start {
+	struct crew *crew;
+	uint32_t slot;
+};
+
+static void *run_thread(void *arg)
+{
+	struct thread_start start = *(struct thread_start *)arg;
+	struct slot *slot = &start.crew->slots[start.slot];
+
+	free(arg);
+	if (slot->place.bound)
+		place_bind(&slot->place);
+	worker_run(start.crew, start.slot, start.crew->fd);
+	atomic_store(&slot->state, SLOT_RETIRED);
+	crew_tell(start.crew);
+	return NULL;
+}
+
+static int start_threads(struct rp_pool *pool, struct rp_error *err)
+{
+	struct crew *crew = pool->crew;
+
+	pool->threads = calloc(crew->size, sizeof *pool->threads);
+	if (!pool->threads)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < crew->size; i++) {
+		struct thread_start *start = malloc(sizeof *start);
+		int r = start ? 0 : ENOMEM;
+
+		if (start) {
+			*start = (struct thread_start){ crew, i };
+			atomic_store(&crew->slots[i].state, SLOT_STARTING);
+			r = pthread_create(&pool->threads[i], NULL, run_thread, start);
+		}
+		if (r) {
+			free(start);
+			return error_set(err, -r, "cannot start %u threads: %s", crew->size, strerror(r));
+		}
+		pool->thread_count++;
+	}
+	return 0;
+}
+
+static int start_processes(struct rp_pool *pool, struct rp_error *err)
+{
+	int r;
+
+	pool->supervisor = runtime_supervisor();
+	if (!pool->supervisor) {
+		r = supervisor_new(&pool->supervisor, pool->arena, err);
+		if (r < 0)
+			return r;
+		pool->own_supervisor = 1;
+	}
+	return supervisor_open(pool->supervisor, pool->crew, err);
+}
+
+static void join_threads(struct rp_pool *pool)
+{
+	while (pool->thread_count)
+		pthread_join(pool->threads[--pool->thread_count], NULL);
+}
+
+/* Stops everything and waits until it has stopped. */
+static void end_workers(struct rp_pool *pool)
+{
+	struct crew *crew = pool->crew;
+	uint32_t stop = atomic_load(&crew->stop);
+
+	while (stop < CREW_BROKEN && !atomic_compare_exchange_weak(&crew->stop, &stop, CREW_TERMINATED))
+		;
+	crew_ring_all(crew);
+	join_threads(pool);
+	if (pool->supervisor && pool->own_supervisor)
+		supervisor_free(pool->supervisor);
+	else if (pool->supervisor)
+		supervisor_close(pool->supervisor, crew);
+	pool->supervisor = NULL;
+	crew_tell(crew);
+}
+
+static struct rp_pool *discard(struct rp_pool *pool)
+{
+	struct crew *crew = pool->crew;
+	struct note *note;
+
+	while ((note = pool->notes)) {
+		pool->notes = note->next;
+		arena_drop(pool->arena, note);
+	}
+	if (crew) {
+		for (size_t i = 0; i < CREW_TICKETS / CREW_BLOCK; i++)
+			arena_drop(pool->arena, crew->tickets[i]);
+		arena_drop(pool->arena, crew->ring);
+		arena_drop(pool->arena, pool->init_arg);
+		crew_free(crew);
+	}
+	pthread_mutex_destroy(&pool->lock);
+	pthread_cond_destroy(&pool->job_free);
+	free(pool->threads);
+	free(pool);
+	return NULL;
+}
+
+static int check_options(const struct rp_pool_options *o, struct rp_error *err)
+{
+	int r = options_flags(o->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_pool_new", err);
+
+	if (r < 0)
+		return r;
+	if (o->kind != RP_PROCESSES && o->kind != RP_THREADS)
+		return error_set(err, -EINVAL, "rp_pool_new: kind is %u; it is RP_PROCESSES or RP_THREADS", o->kind);
+	if (o->kind == RP_THREADS && o->max_tasks)
+		return error_set(err, -ENOTSUP, "rp_pool_new: max_tasks needs workers that are processes");
+	return options_argument(o->init_arg, o->init_arg_size, "rp_pool_new: init_arg", err);
+}
+
+/* The one copy that all workers of the node read. */
+static int ship_init_arg(struct rp_pool *pool, const struct rp_pool_options *o, struct rp_error *err)
+{
+	struct crew *crew = pool->crew;
+	void *copy;
+
+	crew->init_arg_size = o->init_arg_size;
+	crew->init_arg = o->init_arg;
+	if (!o->init_arg || pool_reaches(pool, o->init_arg, o->init_arg_size))
+		return 0;
+	copy = arena_alloc(pool->arena, ARENA_MANAGER, o->init_arg_size);
+	if (!copy)
+		return error_set(err, -ENOMEM, "rp_pool_new: no memory for %zu bytes of init_arg", o->init_arg_size);
+	memcpy(copy, o->init_arg, o->init_arg_size);
+	crew->init_arg = pool->init_arg = copy;
+	return 0;
+}
+
+/* Idle workers may spin on all CPUs but one, which is the manager's. */
+static uint32_t spinners(const struct topology *topology)
+{
+	int cpus = topology_usable(topology);
+
+	return cpus > 1 ? (uint32_t)cpus - 1 : 0;
+}
+
+static int open_crew(struct rp_pool *pool, const struct rp_pool_options *o, struct rp_error *err)
+{
+	struct topology *topology = topology_here(err);
+	struct place *places = NULL;
+	int count, r;
+
+	if (!topology)
+		return -EIO;
+	count = topology_plan(topology, o, &places, err);
+	if (count < 0)
+		return count;
+	r = crew_new(&pool->crew, pool->arena, places, (uint32_t)count, o->kind, err);
+	free(places);
+	if (r < 0)
+		return r;
+	pool->crew->spinners = spinners(topology);
+	pool->crew->init = o->init;
+	pool->crew->exit = o->exit;
+	pool->crew->max_tasks = o->max_tasks;
+	return 0;
+}
+
+/* At the end of the program or of the run time: everything stops, the handles stay with whoever has them. */
+static void end_pools(void)
+{
+	for (struct rp_pool *pool = context_get()->pools; pool; pool = pool->next)
+		end_workers(pool);
+}
+
+static void enlist(struct rp_pool *pool)
+{
+	struct context *context = context_get();
+
+	context_hook_exit();
+	context_lock();
+	context->end_pools = end_pools;
+	pool->next = context->pools;
+	context->pools = pool;
+	context_unlock();
+}
+
+static void strike_out(struct rp_pool *pool)
+{
+	context_lock();
+	for (struct rp_pool **at = &context_get()->pools; *at; at = &(*at)->next)
+		if (*at == pool) {
+			*at = pool->next;
+			break;
+		}
+	context_unlock();
+}
+
+int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err)
+{
+	struct rp_pool_options o;
+	struct rp_pool *pool;
+	int r;
+
+	if (!ret)
+		return error_set(err, -EINVAL, "rp_pool_new: nowhere to put the pool");
+	*ret = NULL;
+	r = options_import(&o, sizeof o, options, sizeof o, "rp_pool_new", err);
+	if (r == 0)
+		r = check_options(&o, err);
+	if (r < 0)
+		return r;
+	pool = calloc(1, sizeof *pool);
+	if (!pool)
+		return error_set(err, -ENOMEM, "out of memory");
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->job_free, NULL);
+	pool->owner = getpid();
+	pool->arena = runtime_arena(err);
+	r = pool->arena ? open_crew(pool, &o, err) : -ENOMEM;
+	if (r == 0)
+		r = ship_init_arg(pool, &o, err);
+	if (r == 0)
+		r = o.kind == RP_THREADS ? start_threads(pool, err) : start_processes(pool, err);
+	if (r < 0) {
+		if (pool->crew)
+			end_workers(pool);
+		discard(pool);
+		return r;
+	}
+	enlist(pool);
+	*ret = pool;
+	return 0;
+}
+
+int rp_pool_workers(const struct rp_pool *pool)
+{
+	int r = pool_check(pool, "rp_pool_workers", NULL);
+
+	return r < 0 ? r : (int)pool->crew->size;
+}
+
+int rp_pool_worker(const struct rp_pool *pool, int rank, struct rp_worker_info *ret)
+{
+	int r = pool_check(pool, "rp_pool_worker", NULL);
+
+	if (r < 0)
+		return r;
+	if (!ret || rank < 0 || (uint32_t)rank >= pool->crew->size)
+		return -EINVAL;
+	worker_info(pool->crew, (uint32_t)rank, ret);
+	return 0;
+}
+
+int rp_pool_fd(struct rp_pool *pool)
+{
+	int r = pool_check(pool, "rp_pool_fd", NULL);
+
+	if (r < 0)
+		return r;
+	atomic_store(&pool->crew->fd_wanted, 1);
+	return pool->crew->fd;
+}
+
+int rp_pool_close(struct rp_pool *pool)
+{
+	int r = pool_check(pool, "rp_pool_close", NULL);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&pool->lock);
+	pool->closed = 1;
+	pthread_mutex_unlock(&pool->lock);
+	return 0;
+}
+
+int rp_pool_terminate(struct rp_pool *pool)
+{
+	int r = rp_pool_close(pool);
+	uint32_t stop;
+
+	if (r < 0)
+		return r;
+	stop = atomic_load(&pool->crew->stop);
+	while (stop < CREW_BROKEN && !atomic_compare_exchange_weak(&pool->crew->stop, &stop, CREW_TERMINATED))
+		;
+	crew_ring_all(pool->crew);
+	if (pool->supervisor)
+		supervisor_kill(pool->supervisor, pool->crew);
+	crew_tell(pool->crew);
+	return 0;
+}
+
+/* All that was submitted has ended, so the workers may leave. */
+static void let_go(struct rp_pool *pool)
+{
+	uint32_t runs = CREW_RUNS;
+
+	if (atomic_compare_exchange_strong(&pool->crew->stop, &runs, CREW_CLOSES))
+		crew_ring_all(pool->crew);
+}
+
+int rp_pool_join(struct rp_pool *pool, int64_t timeout)
+{
+	int64_t deadline = clock_deadline(timeout);
+	int r = pool_check(pool, "rp_pool_join", NULL), closed, busy;
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		uint32_t seen = pool_ended(pool);
+
+		pthread_mutex_lock(&pool->lock);
+		closed = pool->closed;
+		busy = pool->jobs != 0 || (pool->tasks_wait && pool->tasks_wait(pool));
+		pthread_mutex_unlock(&pool->lock);
+		if (!closed && !pool_is_over(pool))
+			return -EINVAL;
+		if (!busy)
+			let_go(pool);
+		if (!busy && crew_is_empty(pool->crew))
+			return 0;
+		if (pool_wait(pool, seen, deadline) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	}
+}
+
+struct rp_pool *rp_pool_free(struct rp_pool *pool)
+{
+	if (!pool)
+		return NULL;
+	if (!context_owns(pool->owner)) {
+		free(pool);
+		return NULL;
+	}
+	strike_out(pool);
+	end_workers(pool);
+	if (pool->abandon_tasks)
+		pool->abandon_tasks(pool);
+	return discard(pool);
+}

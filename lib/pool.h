@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool.h - the manager's side of a pool, as pool, map and future share it. */
+#ifndef RP_LIB_POOL_H
+#define RP_LIB_POOL_H
+
+#include "crew.h"
+#include "ticket.h"
+
+#include <pthread.h>
+
+struct supervisor;
+
+struct rp_pool {
+	struct rp_pool *next;                   /* in the context */
+	pid_t owner;
+	struct arena *arena;
+	struct crew *crew;
+	struct supervisor *supervisor;          /* NULL: threads */
+	int own_supervisor;                     /* forked for this pool alone */
+	void *init_arg;                         /* the arena's copy, or NULL */
+	pthread_t *threads;
+	uint32_t thread_count;                  /* started and not yet joined */
+
+	pthread_mutex_t lock;                   /* guards what follows */
+	pthread_cond_t job_free;
+	int closed;                             /* no more work is taken */
+	uint64_t serial;                        /* of the newest job */
+	uint32_t jobs;                          /* bits: jobs in use */
+	struct note *notes;                     /* whose texts outcomes point to */
+	struct ticket_office office;
+	struct rp_future *holders[CREW_TICKETS];
+	struct rp_future *futures;              /* all that have not been freed, newest first */
+	struct rp_future *first, *last;         /* submitted, and no ticket was free */
+	uint64_t submits;
+	/* Set by the module of futures when there is the first: */
+	int (*tasks_wait)(struct rp_pool *pool);        /* under the lock: 1 while anything submitted has not ended */
+	void (*abandon_tasks)(struct rp_pool *pool);    /* the workers have gone and the pool goes: the futures stay */
+};
+
+/* Whether a call on the pool may go on: -EINVAL (no pool), -EPERM (another process's). */
+int pool_check(const struct rp_pool *pool, const char *what, struct rp_error *err);
+
+/* The same for a call that brings work: -EINVAL (closed), -EPIPE (broken), -EDEADLK (from a task of its own threads). */
+int pool_check_open(struct rp_pool *pool, const char *what, struct rp_error *err);
+
+/* 1 once nothing more will run: broken or terminated. */
+int pool_is_over(const struct rp_pool *pool);
+
+/* Why, as a sentence. */
+const char *pool_reason(const struct rp_pool *pool);
+
+/* The number to be seen by pool_wait: taken before looking for what one waits for. */
+uint32_t pool_ended(const struct rp_pool *pool);
+
+/* Sleeps until something of the pool has ended since `seen` was taken, or for a while: the caller looks again.  Notices that
+ * the supervisor has been killed.  -ETIMEDOUT at the deadline. */
+int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline);
+
+/* 1 when memory can be used by the pool's workers where it is. */
+int pool_reaches(const struct rp_pool *pool, const void *memory, size_t size);
+
+/* Under the lock: takes the note of an ended item into the pool's list, for its text to live as long as the pool. */
+void pool_link_note(struct rp_pool *pool, struct note *note);
+
+/* The outcome's fields that a note tells. */
+void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int state, int rank, const struct note *note);
+
+/* What a map returns when this is the worst state; 0 for RP_OK. */
+int pool_code(int state);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* supervisor.c - the manager's side of its supervisor: forking it, asking it, ending it. */
+#include "supervisor.h"
+
+#include "clock.h"
+#include "context.h"
+#include "message.h"
+#include "supervise.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BURIAL INT64_C(1000000000)              /* ns from a process's end to the supervisor's saying so, at most */
+
+struct supervisor {
+	pthread_mutex_t lock;                   /* one request at a time */
+	struct arena *arena;
+	pid_t pid;
+	int pidfd;
+	int socket;
+};
+
+static struct supervisor *discard(struct supervisor *supervisor)
+{
+	if (supervisor->socket >= 0) {
+		context_fd_remove(supervisor->socket);
+		close(supervisor->socket);
+	}
+	if (supervisor->pidfd >= 0) {
+		context_fd_remove(supervisor->pidfd);
+		close(supervisor->pidfd);
+	}
+	pthread_mutex_destroy(&supervisor->lock);
+	free(supervisor);
+	return NULL;
+}
+
+int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error *err)
+{
+	struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+	int pair[2] = { -1, -1 }, self = (int)syscall(SYS_pidfd_open, getpid(), 0), r = 0;
+	pid_t manager = getpid();
+
+	*ret = NULL;
+	/* Without pidfds (under valgrind) the supervisor looks once a second who its parent is. */
+	if (!supervisor || (self < 0 && errno != ENOSYS) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		r = error_set(err, supervisor ? -errno : -ENOMEM, "cannot prepare the supervisor: %s", strerror(errno));
+		goto out;
+	}
+	pthread_mutex_init(&supervisor->lock, NULL);
+	supervisor->arena = arena;
+	supervisor->pidfd = -1;
+	supervisor->socket = pair[0];
+	supervisor->pid = spawn_fork(SPAWN_GROUP | SPAWN_SUBREAPER | SPAWN_OUTLIVE, NULL, &supervisor->pidfd);
+	if (supervisor->pid == 0) {
+		close(pair[0]);
+		arena_forked(arena);
+		supervise(pair[1], arena, manager, self);
+	}
+	if (supervisor->pid < 0) {
+		r = error_set(err, (int)supervisor->pid, "cannot fork the supervisor: %s", strerror(-(int)supervisor->pid));
+		goto out;
+	}
+	context_fd_add(supervisor->socket);
+	context_fd_add(supervisor->pidfd);
+	*ret = supervisor;
+	supervisor = NULL;
+	pair[0] = -1;
+out:
+	if (self >= 0)
+		close(self);
+	if (pair[1] >= 0)
+		close(pair[1]);
+	if (pair[0] >= 0)
+		close(pair[0]);
+	free(supervisor);
+	return r;
+}
+
+struct supervisor *supervisor_free(struct supervisor *supervisor)
+{
+	struct spawn_end end;
+
+	if (!supervisor)
+		return NULL;
+	context_fd_remove(supervisor->socket);
+	close(supervisor->socket);
+	supervisor->socket = -1;
+	spawn_reap(supervisor->pid, supervisor->pidfd, CLOCK_NEVER, &end);
+	return discard(supervisor);
+}
+
+int supervisor_lives(struct supervisor *supervisor)
+{
+	struct pollfd poller = { .fd = supervisor->pidfd, .events = POLLIN };
+
+	return poll(&poller, 1, 0) == 0;
+}
+
+/* One request and its answer. */
+static int ask(struct supervisor *supervisor, struct message *message, int fd, int *ret_fd)
+{
+	int unused = -1, r;
+
+	pthread_mutex_lock(&supervisor->lock);
+	r = message_send(supervisor->socket, message, fd);
+	if (r == 0)
+		r = message_receive(supervisor->socket, message, ret_fd ? ret_fd : &unused);
+	pthread_mutex_unlock(&supervisor->lock);
+	if (unused >= 0)
+		close(unused);
+	return r < 0 ? r : message->result;
+}
+
+int supervisor_open(struct supervisor *supervisor, struct crew *crew, struct rp_error *err)
+{
+	struct message message = { .kind = MESSAGE_OPEN, .what = crew };
+	int r = ask(supervisor, &message, crew->fd, NULL);
+
+	if (r == -EPIPE)
+		return error_set(err, r, "the supervisor has died");
+	if (r < 0)
+		return error_set(err, r, "cannot start %u workers: %s", crew->size, strerror(-r));
+	return 0;
+}
+
+void supervisor_kill(struct supervisor *supervisor, struct crew *crew)
+{
+	struct message message = { .kind = MESSAGE_KILL, .what = crew };
+
+	ask(supervisor, &message, -1, NULL);
+}
+
+void supervisor_close(struct supervisor *supervisor, struct crew *crew)
+{
+	struct message message = { .kind = MESSAGE_CLOSE, .what = crew };
+
+	ask(supervisor, &message, -1, NULL);
+}
+
+pid_t supervisor_start(struct supervisor *supervisor, const struct process_call *call, int *ret_pidfd, void **ret_token,
+                       struct rp_error *err)
+{
+	struct birth *birth = arena_alloc(supervisor->arena, ARENA_MANAGER, sizeof *birth + call->arg_size);
+	struct message message = { .kind = MESSAGE_START, .what = birth };
+	int r;
+
+	if (!birth)
+		return error_set(err, -ENOMEM, "%s: no memory for %zu bytes of argument", call->name, call->arg_size);
+	memset(birth, 0, sizeof *birth);
+	birth->target = call->target;
+	birth->flags = call->flags;
+	birth->arg_size = call->arg_size;
+	if (call->arg_size)
+		memcpy(birth->arg, call->arg, call->arg_size);
+	if (call->place) {
+		birth->bound = 1;
+		birth->place = *call->place;
+	}
+	strncpy(birth->name, call->name, sizeof birth->name - 1);
+	*ret_pidfd = -1;
+	fflush(stdout);
+	fflush(stderr);
+	r = ask(supervisor, &message, -1, ret_pidfd);
+	if (r < 0 || *ret_pidfd < 0) {
+		arena_drop(supervisor->arena, birth);
+		r = r < 0 ? r : -EMFILE;
+		return error_set(err, r, "cannot start %s: %s", call->name,
+		                 r == -EPIPE ? "the supervisor has died" : strerror(-r));
+	}
+	birth->watch = *ret_pidfd;
+	*ret_token = birth;
+	return birth->pid;
+}
+
+int supervisor_ended(struct supervisor *supervisor, void *token, struct spawn_end *ret)
+{
+	struct birth *birth = token;
+	struct pollfd poller = { .fd = birth->watch, .events = POLLIN };
+	int64_t deadline = clock_deadline(BURIAL);
+
+	/* Its end is seen here before the supervisor has told how it was. */
+	if (atomic_load(&birth->state) == BIRTH_RUNS && poll(&poller, 1, 0) == 0 && supervisor_lives(supervisor))
+		return -EAGAIN;
+	while (atomic_load(&birth->state) == BIRTH_RUNS && supervisor_lives(supervisor) && clock_left(deadline))
+		wait_on(&birth->state, BIRTH_RUNS, deadline);
+	*ret = atomic_load(&birth->state) == BIRTH_ENDED ? birth->end : (struct spawn_end){ 0 };
+	return 0;
+}
+
+void supervisor_forget(struct supervisor *supervisor, void *token)
+{
+	struct birth *birth = token;
+	uint32_t runs = BIRTH_RUNS;
+
+	if (!atomic_compare_exchange_strong(&birth->state, &runs, BIRTH_FORGOTTEN))
+		arena_drop(supervisor->arena, birth);
+}
