@@ -511,10 +511,14 @@ static size_t reservation(void)
 
 static int map_file(struct arena *arena, struct rp_error *err)
 {
+	struct rlimit limit;
 	size_t smallest;
 	void *base;
 
 	arena->size = reservation();
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < arena->size)
+		return error_set(err, -EFBIG, "the limit on file sizes (RLIMIT_FSIZE) is %zu bytes: shared memory needs %zu",
+		                 (size_t)limit.rlim_cur, arena->size);
 	smallest = arena->size < SMALLEST_WANTED ? arena->size : SMALLEST_WANTED;
 	if (ftruncate(arena->fd, (off_t)arena->size) < 0)
 		return error_set(err, -errno, "cannot reserve %zu MiB of shared memory: %s", arena->size >> 20,

@@ -3,53 +3,15 @@
 #include "map.h"
 
 #include "clock.h"
-#include "copy.h"
 #include "job.h"
 #include "options.h"
-#include "pool.h"
+#include "wave.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One call. */
-struct map {
-	struct rp_pool *pool;
-	const char *what;
-	rp_task_fn *fn;
-	const void *in;                         /* items of in_size, or struct rp_bytes */
-	size_t in_size;
-	void *out;
-	size_t out_size;
-	int bytes;                              /* items and results have sizes of their own */
-	size_t count;
-	struct rp_map_options options;
-	/* Found out so far. */
-	size_t bad;
-	size_t first_bad;
-	struct rp_outcome first_outcome;
-	int worst;                              /* enum rp_state */
-	int cut_short;                          /* the pool was over before the map was */
-};
-
-/* A part of a map that fits in one job: what was made in the arena for it. */
-struct wave {
-	size_t base;
-	uint32_t count;
-	void *made[6];
-	int made_count;
-	char *out;                              /* staged results, or NULL */
-	struct rp_bytes *results;
-	_Atomic uint8_t *states;
-	int32_t *ranks;
-	const char *in;
-	const struct rp_bytes *in_bytes;
-	const void *arg;
-	struct note *notes;
-	int all_good;                           /* every item is RP_OK: known without a look at each */
-};
 
 int map_check_options(const struct rp_map_options *o, const char *what, struct rp_error *err)
 {
@@ -87,8 +49,6 @@ static int check_item_size(const struct map *map, const char *which, const void 
 			"%s: the pointer `%s` does not tell the size of an item (void *, or an array of strings): use "
 			"rp_pool_map_array with the size, or rp_pool_map_bytes",
 			map->what, which);
-	if (!array && size)
-		return error_set(err, -EINVAL, "%s: `%s` is NULL and its items have %zu bytes", map->what, which, size);
 	return 0;
 }
 
@@ -138,129 +98,18 @@ static int check_items(const struct map *map, struct rp_error *err)
 {
 	const struct rp_bytes *in = map->in;
 
-	for (size_t i = 0; map->bytes && in && i < map->count; i++)
+	size_t sum = 0;
+
+	for (size_t i = 0; map->bytes && in && i < map->count; i++) {
 		if ((!in[i].data && in[i].size) || in[i].size > PTRDIFF_MAX - 64)
 			return error_set_item(err, -EINVAL, i, "%s: item %zu has a size of %zu and %s", map->what, i,
 			                      in[i].size, in[i].data ? "cannot be that large" : "no data");
+		if (WAVE_ALIGN(in[i].size) > PTRDIFF_MAX - sum)
+			return error_set_item(err, -EINVAL, i, "%s: the items up to %zu are more than memory can hold",
+			                      map->what, i);
+		sum += WAVE_ALIGN(in[i].size);
+	}
 	return 0;
-}
-
-/* ---- memory ----------------------------------------------------------------------------------------------- */
-
-static void *make(struct map *map, struct wave *wave, size_t size)
-{
-	void *memory = arena_alloc(map->pool->arena, ARENA_MANAGER, size ? size : 1);
-
-	if (memory)
-		wave->made[wave->made_count++] = memory;
-	return memory;
-}
-
-static void *ship(struct map *map, struct wave *wave, const void *from, size_t size)
-{
-	void *memory;
-
-	if (!from || pool_reaches(map->pool, from, size))
-		return (void *)(uintptr_t)from;
-	memory = make(map, wave, size);
-	if (memory)
-		copy_large(memory, from, size, map->pool->crew->spinners + 1);
-	return memory;
-}
-
-#define ALIGN(size) (((size) + 63) & ~(size_t)63)
-
-/* Items of any size: one block holds those that the workers cannot reach, each aligned to 64. */
-static const struct rp_bytes *ship_items(struct map *map, struct wave *wave)
-{
-	const struct rp_bytes *in = (const struct rp_bytes *)map->in + wave->base;
-	struct rp_bytes *items = make(map, wave, wave->count * sizeof *items);
-	size_t size = 0;
-	char *block;
-
-	if (!items)
-		return NULL;
-	for (uint32_t i = 0; i < wave->count; i++)
-		if (!pool_reaches(map->pool, in[i].data, in[i].size))
-			size += ALIGN(in[i].size ? in[i].size : 1);
-	block = size ? make(map, wave, size) : NULL;
-	if (size && !block)
-		return NULL;
-	for (uint32_t i = 0; i < wave->count; i++) {
-		items[i] = in[i];
-		if (!in[i].data || pool_reaches(map->pool, in[i].data, in[i].size))
-			continue;
-		items[i].data = memcpy(block, in[i].data, in[i].size);
-		block += ALIGN(in[i].size ? in[i].size : 1);
-	}
-	return items;
-}
-
-static int ship_in(struct map *map, struct wave *wave)
-{
-	if (!map->in)
-		return 0;
-	if (map->bytes) {
-		wave->in_bytes = ship_items(map, wave);
-		return wave->in_bytes ? 0 : -ENOMEM;
-	}
-	wave->in = ship(map, wave, (const char *)map->in + wave->base * map->in_size, wave->count * map->in_size);
-	return wave->in ? 0 : -ENOMEM;
-}
-
-static int make_out(struct map *map, struct wave *wave)
-{
-	char *out;
-
-	if (!map->out)
-		return 0;
-	if (map->bytes) {
-		wave->results = make(map, wave, wave->count * sizeof *wave->results);
-		if (!wave->results)
-			return -ENOMEM;
-		memset(wave->results, 0, wave->count * sizeof *wave->results);
-		return 0;
-	}
-	out = (char *)map->out + wave->base * map->out_size;
-	wave->out = pool_reaches(map->pool, out, wave->count * map->out_size) ? out
-	                                                                      : make(map, wave, wave->count * map->out_size);
-	return wave->out ? 0 : -ENOMEM;
-}
-
-static int make_books(struct map *map, struct wave *wave)
-{
-	wave->states = make(map, wave, wave->count);
-	if (!wave->states)
-		return -ENOMEM;
-	memset((void *)wave->states, 0, wave->count);
-	if (map->options.outcomes) {
-		wave->ranks = make(map, wave, wave->count * sizeof *wave->ranks);
-		if (!wave->ranks)
-			return -ENOMEM;
-		memset(wave->ranks, 0xff, wave->count * sizeof *wave->ranks);
-	}
-	wave->arg = ship(map, wave, map->options.arg, map->options.arg_size);
-	return !map->options.arg || wave->arg ? 0 : -ENOMEM;
-}
-
-static int prepare(struct map *map, struct wave *wave, struct rp_error *err)
-{
-	int r = ship_in(map, wave);
-
-	if (r == 0)
-		r = make_out(map, wave);
-	if (r == 0)
-		r = make_books(map, wave);
-	if (r < 0)
-		error_set(err, r, "%s: no memory to share %u items (%zu bytes in, %zu out) with the workers", map->what,
-		          wave->count, wave->count * map->in_size, wave->count * map->out_size);
-	return r;
-}
-
-static void clean(struct map *map, struct wave *wave)
-{
-	for (int i = 0; i < wave->made_count; i++)
-		arena_drop(map->pool->arena, wave->made[i]);
 }
 
 /* ---- running ---------------------------------------------------------------------------------------------- */
@@ -376,159 +225,6 @@ static void run_job(struct map *map, struct wave *wave, uint32_t number)
 	wave->all_good = !span && atomic_load(&job->first_bad) == UINT64_MAX;
 }
 
-/* ---- results ---------------------------------------------------------------------------------------------- */
-
-static struct note **sort_notes(struct wave *wave)
-{
-	struct note **by_item = calloc(wave->count, sizeof *by_item);
-
-	for (struct note *note = wave->notes; by_item && note; note = note->next)
-		by_item[note->index] = note;
-	return by_item;
-}
-
-static struct note *find_note(const struct wave *wave, uint32_t index)
-{
-	struct note *note = wave->notes;
-
-	while (note && note->index != index)
-		note = note->next;
-	return note;
-}
-
-static int rank_of(int state, int rank)
-{
-	return state == RP_CANCELLED ? -1 : rank;
-}
-
-/* What the map as a whole says of a bad item. */
-static void count_bad(struct map *map, struct wave *wave, uint32_t index, int state)
-{
-	static const int severity[] = {
-		[RP_CANCELLED] = 1, [RP_FAILED] = 2, [RP_TIMED_OUT] = 3, [RP_DIED] = 4, [RP_OK] = 0
-	};
-
-	if (!map->bad++) {
-		struct note *note = find_note(wave, index);
-
-		map->first_bad = wave->base + index;
-		pool_fill_outcome(map->pool, &map->first_outcome, state, note ? note->rank : -1, note);
-	}
-	if (severity[state] > severity[map->worst])
-		map->worst = state;
-}
-
-/* Items that were not run are cancelled; what a terminated pool has killed did not die by itself. */
-static int final_state(const struct map *map, int state)
-{
-	if (state == RP_PENDING || (state == RP_DIED && atomic_load(&map->pool->crew->stop) == CREW_TERMINATED))
-		return RP_CANCELLED;
-	return state;
-}
-
-/* Eight states at a time: most are RP_OK. */
-static uint32_t next_bad(const uint8_t *states, uint32_t from, uint32_t count)
-{
-	uint64_t eight;
-
-	while (from < count) {
-		if (from + 8 <= count) {
-			memcpy(&eight, states + from, 8);
-			if (eight == UINT64_C(0x0101010101010101)) {
-				from += 8;
-				continue;
-			}
-		}
-		if (states[from] != RP_OK)
-			return from;
-		from++;
-	}
-	return count;
-}
-
-static void deliver(struct map *map, struct wave *wave, uint32_t begin, uint32_t end)
-{
-	char *out = (char *)map->out + wave->base * map->out_size;
-
-	if (wave->out && wave->out != out)
-		copy_large(out + begin * map->out_size, wave->out + begin * map->out_size, (end - begin) * map->out_size,
-		           map->pool->crew->spinners + 1);
-	if (wave->results)
-		memcpy((struct rp_bytes *)map->out + wave->base + begin, wave->results + begin,
-		       (end - begin) * sizeof *wave->results);
-}
-
-static void settle_bad(struct map *map, struct wave *wave, uint32_t index, int state)
-{
-	count_bad(map, wave, index, state);
-	if (wave->results) {
-		arena_drop(map->pool->arena, wave->results[index].data);
-		((struct rp_bytes *)map->out)[wave->base + index] = (struct rp_bytes){ 0 };
-	}
-}
-
-/* Hands the results of a wave over, in runs of good items. */
-static void harvest(struct map *map, struct wave *wave)
-{
-	const uint8_t *states = (const uint8_t *)wave->states;
-	uint32_t begin = 0;
-
-	while (begin < wave->count) {
-		uint32_t bad = wave->all_good ? wave->count : next_bad(states, begin, wave->count);
-
-		deliver(map, wave, begin, bad);
-		if (bad < wave->count)
-			settle_bad(map, wave, bad, final_state(map, states[bad]));
-		begin = bad + 1;
-	}
-}
-
-static void keep_notes(struct map *map, struct wave *wave)
-{
-	struct note *note = wave->notes, *next;
-
-	pthread_mutex_lock(&map->pool->lock);
-	for (; note; note = next) {
-		next = note->next;
-		pool_link_note(map->pool, note);
-	}
-	pthread_mutex_unlock(&map->pool->lock);
-}
-
-static void fill_outcomes(struct map *map, struct wave *wave, struct note **by_item)
-{
-	struct rp_outcome *outcomes = map->options.outcomes + wave->base;
-
-	for (uint32_t i = 0; i < wave->count; i++) {
-		int state = final_state(map, wave->states[i]);
-		struct note *note = state == RP_CANCELLED ? NULL : by_item ? by_item[i] : find_note(wave, i);
-
-		pool_fill_outcome(map->pool, &outcomes[i], state, rank_of(state, wave->ranks[i]), note);
-	}
-}
-
-static void finish(struct map *map, struct wave *wave)
-{
-	harvest(map, wave);
-	if (map->options.outcomes) {
-		struct note **by_item = wave->notes ? sort_notes(wave) : NULL;
-
-		fill_outcomes(map, wave, by_item);
-		free(by_item);
-	}
-	keep_notes(map, wave);
-}
-
-/* A map that was cut short has not even begun its later waves. */
-static void cancel_wave(struct map *map, struct wave *wave)
-{
-	for (uint32_t i = 0; i < wave->count; i++) {
-		settle_bad(map, wave, i, RP_CANCELLED);
-		if (map->options.outcomes)
-			pool_fill_outcome(map->pool, &map->options.outcomes[wave->base + i], RP_CANCELLED, -1, NULL);
-	}
-}
-
 static int run_wave(struct map *map, size_t base, struct rp_error *err)
 {
 	struct wave wave = { .base = base };
@@ -538,19 +234,19 @@ static int run_wave(struct map *map, size_t base, struct rp_error *err)
 
 	wave.count = (uint32_t)(left < RANGE_MOST ? left : RANGE_MOST);
 	if (map->cut_short) {
-		cancel_wave(map, &wave);
+		wave_cancel(map, &wave);
 		return 0;
 	}
-	r = prepare(map, &wave, err);
+	r = wave_prepare(map, &wave, err);
 	if (r == 0) {
 		number = take_job(map->pool);
 		fill_job(map, &wave, &map->pool->crew->jobs[number]);
 		run_job(map, &wave, number);
 		return_job(map->pool, number);
-		finish(map, &wave);
+		wave_finish(map, &wave);
 		map->cut_short = pool_is_over(map->pool);
 	}
-	clean(map, &wave);
+	wave_clean(map, &wave);
 	return r;
 }
 
@@ -599,9 +295,9 @@ int rp_pool_map_array(struct rp_pool *pool, rp_task_fn *fn, const void *in, size
 		.what = "rp_pool_map",
 		.fn = fn,
 		.in = in,
-		.in_size = in_size,
+		.in_size = in ? in_size : 0,
 		.out = out,
-		.out_size = out_size,
+		.out_size = out ? out_size : 0,
 		.count = count,
 	};
 

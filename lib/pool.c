@@ -126,6 +126,16 @@ void pool_link_note(struct rp_pool *pool, struct note *note)
 	pool->notes = note;
 }
 
+void pool_unlink_note(struct rp_pool *pool, struct note *note)
+{
+	if (note->previous)
+		note->previous->next = note->next;
+	else
+		pool->notes = note->next;
+	if (note->next)
+		note->next->previous = note->previous;
+}
+
 void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int state, int rank, const struct note *note)
 {
 	static const char *const unsaid[] = {
@@ -168,12 +178,7 @@ static int is_alive(const void *pool)
 static void drop_note(struct rp_pool *pool, struct note *note)
 {
 	pthread_mutex_lock(&pool->lock);
-	if (note->previous)
-		note->previous->next = note->next;
-	else
-		pool->notes = note->next;
-	if (note->next)
-		note->next->previous = note->previous;
+	pool_unlink_note(pool, note);
 	pthread_mutex_unlock(&pool->lock);
 	arena_drop(pool->arena, note);
 }

@@ -61,6 +61,7 @@ int pool_reaches(const struct rp_pool *pool, const void *memory, size_t size);
 
 /* Under the lock: takes the note of an ended item into the pool's list, for its text to live as long as the pool. */
 void pool_link_note(struct rp_pool *pool, struct note *note);
+void pool_unlink_note(struct rp_pool *pool, struct note *note);
 
 /* The outcome's fields that a note tells. */
 void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int state, int rank, const struct note *note);
