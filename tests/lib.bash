@@ -6,6 +6,10 @@
 #
 # `make check` sets the paths; without it the tree is taken that this file is in, with its build/.
 
+if type -t bats_require_minimum_version >/dev/null; then
+	bats_require_minimum_version 1.5.0      # for run -N
+fi
+
 : "${top_srcdir:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
 : "${top_builddir:=$top_srcdir/build}"
 : "${RANKPOOL:=$top_builddir/launcher/.libs/rankpool}"
