@@ -82,11 +82,12 @@ enum rp_flag {                                 /* one space for all calls: a fla
 	RP_DAEMON          = 1 << 0,           /* process: terminated at exit instead of joined */
 	RP_LOCAL           = 1 << 1,           /* start, pool: this node only, never MPI */
 	RP_INHERIT_BINDING = 1 << 2,           /* start, pool: keep the CPUs this process is bound to */
+	/* From here on names that are fixed and calls that are still to come: this version refuses them all. */
 	RP_FAIL_FAST       = 1 << 3,           /* map: after the first bad item start no other */
 	RP_RESUME          = 1 << 4,           /* map: items that are RP_OK in outcomes are not run again */
-	RP_RETRY_LOST      = 1 << 5,           /* map, imap, submit: tries counts for RP_DIED and RP_TIMED_OUT only */
-	RP_UNORDERED       = 1 << 6,           /* imap: results as they finish */
-	RP_TIMES           = 1 << 7            /* map, imap, submit: fill started and ended (a clock costs 20 ns an item) */
+	RP_RETRY_LOST      = 1 << 5,           /* map, submit: tries counts for RP_DIED and RP_TIMED_OUT only */
+	RP_UNORDERED       = 1 << 6,           /* streams: results as they finish */
+	RP_TIMES           = 1 << 7            /* map, submit: fill started and ended */
 };
 
 struct rp_bytes {                              /* a piece of memory of any size */
@@ -108,7 +109,7 @@ struct rp_outcome {
 	uint16_t tries;                        /* made so far */
 	int32_t code;                          /* see enum rp_state */
 	int32_t rank, node;                    /* of the last try; -1: never started */
-	int64_t started, ended;                /* with RP_TIMES, last try: ns since the epoch; the difference is monotonic */
+	int64_t started, ended;                /* with RP_TIMES: ns since the epoch, of the last try; else 0 */
 	const char *text;                      /* why, one sentence or what rp_task_fail said, whole; "" when RP_OK, never
 	                                        * NULL; the pool's, see .outcomes of struct rp_map_options */
 	uint64_t reserved;
@@ -147,8 +148,8 @@ struct rp_worker_info {
  * Negative: nothing was started. */
 int rp_init(int *argc, char ***argv, struct rp_error *err);
 
-/* Undoes one rp_start; the last one ends every pool that is still there, and the processes forked for them.  0 also when
- * there is nothing to undo.  A program may leave without it. */
+/* Undoes one rp_start; the last one ends the pools and processes that are still there, whose handles stay to be freed.  0
+ * also when there is nothing to undo.  A program may leave without it. */
 int rp_finalize(void);
 
 struct rp_start_options {
@@ -160,7 +161,9 @@ struct rp_start_options {
 
 /* For code that does not own main.  Forks the process that will fork all workers, so call it while the program is small
  * and has no threads.  Calls are counted: each wants its rp_finalize, and a library that makes both ends nothing of its
- * caller's.  0 in the manager, which goes on; 1 in a process that has served it and is free again. */
+ * caller's.  0 in the manager, which goes on; 1 in a process that has served it and is free again.
+ * This version runs on one machine: -ENOTSUP for .comm, and in a program that an MPI launcher has started with more than
+ * one rank.  -EALREADY: MPI is initialised already; call this before, or with RP_LOCAL. */
 int rp_start(const struct rp_start_options *options, struct rp_error *err);
 
 /* "0.1.0": of the library that runs, not of the header that was compiled. */
@@ -276,8 +279,8 @@ int rp_task_rank(const struct rp_task *task);
  * as the worker. */
 const struct rp_worker_info *rp_task_worker(const struct rp_task *task);
 
-/* 1 once the result is no longer wanted: out of time, or nobody waits for it.  Long tasks of a thread pool should look
- * at it, as a thread cannot be killed.  Costs a few nanoseconds. */
+/* 1 once the result is no longer wanted, as when the pool is terminated.  Long tasks of a thread pool should look at it,
+ * as a thread cannot be killed.  Costs a few nanoseconds. */
 int rp_task_cancelled(const struct rp_task *task);
 
 /* .arg of the map and .init_arg of the pool: one read-only copy for all tasks of a node.  NULL and *size = 0 without
@@ -354,12 +357,14 @@ struct rp_pool *rp_pool_free(struct rp_pool *pool);
 
 /* ---- map --------------------------------------------------------------------------------------------- */
 
+/* .timeout, .tries above 1, .flags, .progress, .finished and .total_timeout are of a version to come: a call that is given
+ * one of them is -ENOTSUP and runs nothing. */
 struct rp_map_options {
 	size_t size;
 	size_t chunk;                          /* items that a worker claims at once; 0: chosen */
 	int64_t timeout;                       /* of each try of each item; 0: none */
 	uint32_t tries;                        /* 0: 1 */
-	uint32_t flags;                        /* RP_FAIL_FAST, RP_RESUME, RP_RETRY_LOST */
+	uint32_t flags;                        /* RP_FAIL_FAST, RP_RESUME, RP_RETRY_LOST, RP_TIMES */
 	const void *arg;                       /* shipped once per node and call, read by rp_task_arg */
 	size_t arg_size;
 	struct rp_outcome *outcomes;           /* one per item, filled before the call returns; their texts live until
@@ -377,11 +382,11 @@ struct rp_map_options {
  * *in and *out; NULL is no input (tasks have their index) or no result.  A void *, or an array of C strings, does not
  * tell a size: -EINVAL, use rp_pool_map_array or rp_pool_map_bytes.
  *
- * 0: every item is RP_OK.  Else every item has been run and the worst decides: -ECHILD a worker died, -ETIME out of
- * time, -EREMOTEIO a task failed, -ECANCELED; err->index is the first bad item and err->text says how many there are and
- * why that one.  Nothing was run, and out and outcomes are as before: -EINVAL, -EPERM, -ENOMEM, -EDEADLK (from a task of
- * the same pool of threads), -EPIPE (the pool is broken).  A pool that breaks on the way is -EPIPE, too: items that had
- * not ended are RP_CANCELLED. */
+ * 0: every item is RP_OK, also when there are none.  Else the worst decides: -ECHILD a worker died, -ETIME out of time,
+ * -EREMOTEIO a task failed, -ECANCELED the pool was terminated on the way; err->index is the first bad item and err->text
+ * says how many there are and why that one.  Every other item has been run and has its result.  Nothing was run, and out
+ * and outcomes are as before: -EINVAL, -EPERM, -ENOMEM, -ENOTSUP, -EDEADLK (from a task of the same pool of threads),
+ * -EPIPE (the pool is broken).  A pool that breaks on the way is -EPIPE, too: items that had not ended are RP_CANCELLED. */
 #define rp_pool_map(pool, fn, in, out, ...) RP_MAP_CALL(pool, fn, in, out, __VA_ARGS__, NULL, NULL, 0)
 #define RP_MAP_CALL(pool, fn, in, out, count, options, err, ...) \
 	rp_pool_map_array(pool, fn, in, RP_ITEM_SIZE(in), out, RP_ITEM_SIZE(out), count, options, err)
