@@ -67,7 +67,7 @@ static int parse_type(const struct reader *r, const char **s, char *name, size_t
 	/* hwloc would overlook digits after a type that takes none. */
 	if (hwloc_type_sscanf_as_depth(name, &type, r->machine, ret_depth) < 0 ||
 	    (strpbrk(name, "0123456789") && !hwloc_obj_type_is_cache(type) && type != HWLOC_OBJ_GROUP))
-		return error_set(r->err, -EINVAL, "\"%s\": no object type \"%s\"; there are machine package numa die l3 l2 l1 core pu",
+		return error_set(r->err, -EINVAL, "\"%s\": no object type \"%s\"; known are package, numa, l3, core, pu",
 		                 r->word, name);
 	if (hwloc_obj_type_is_io(type) || type == HWLOC_OBJ_MISC)
 		return error_set(r->err, -EINVAL, "\"%s\": places are given by processors, not by devices", r->word);

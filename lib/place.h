@@ -15,7 +15,7 @@ struct hwloc_bitmap_s;                          /* so that those who bind need n
 struct place {
 	uint32_t cpu_count;                     /* CPUs that are the worker's to use: what OMP_NUM_THREADS is set to */
 	uint32_t bound;                         /* 0: "none", runs on any allowed CPU */
-	uint32_t load;                          /* workers that each of its CPUs serves, rounded up; over 1: oversubscribed */
+	uint32_t load;                          /* workers that each CPU serves, rounded up; over 1: oversubscribed */
 	uint32_t reserved;
 	unsigned long cpus[PLACE_WORDS];        /* OS indexes of PUs */
 	unsigned long nodes[PLACE_WORDS];       /* OS indexes of NUMA nodes near them */

@@ -2,10 +2,10 @@
 /* slots.c - sharing out the CPUs of a machine among workers.
  *
  * The objects of the wanted kind are joined, neighbours first, until each holds the CPUs of one worker: these are the
- * slots. A slot's room is how many workers' CPUs it holds.  Workers fill the slots evenly as long as there is room,
+ * slots.  A slot's room is how many workers' CPUs it holds.  Workers fill the slots evenly as long as there is room,
  * and when there is none left they start over with all room free again, so that no CPU ever serves two workers more
  * than another.  Where only some of the slots with room get one more, hwloc_distrib chooses which: that is what
- * spreads few workers over the machine. When the slots leave objects over and there are more workers than slots, the
+ * spreads few workers over the machine.  When the slots leave objects over and there are more workers than slots, the
  * workers get runs of neighbouring objects that begin at even distances instead, for otherwise these objects would
  * idle while others serve several. */
 #include "slots.h"
@@ -109,9 +109,11 @@ static int refuse_kind(const struct planner *p, const char *name)
 		int n = hwloc_get_nbobjs_by_type(machine, types[k]);
 
 		if (n > 0)
-			used += (size_t)snprintf(has + used, sizeof has - used, "%s%d %s", used ? ", " : "", n, kinds[k].name);
+			used += (size_t)snprintf(has + used, sizeof has - used, "%s%d %s", used ? ", " : "", n,
+			                         kinds[k].name);
 	}
-	return error_set(p->err, -EINVAL, "no \"%s\" to bind to on the CPUs that may be used; the machine has %s", name, has);
+	return error_set(p->err, -EINVAL, "no \"%s\" to bind to on the CPUs that may be used; the machine has %s", name,
+	                 has);
 }
 
 /* Is there an earlier object with the same CPUs?  Two kinds of memory at one package are one place. */

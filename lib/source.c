@@ -224,7 +224,8 @@ static int refuse(const char *source, int is_file, int e, const char *why, struc
 		return error_set(err, e, "topology %.200s: %s", source, strerror(-e));
 	if (is_file)
 		return error_set(err, e, "topology %.200s is not a machine that hwloc wrote as XML%s%s", source, colon, why);
-	return error_set(err, e, "topology \"%.160s\" is neither an XML file nor a description like \"package:2 core:4 pu:2\"%s%s",
+	return error_set(err, e,
+	                 "topology \"%.160s\" is neither an XML file nor a description like \"package:2 core:4 pu:2\"%s%s",
 	                 source, colon, why);
 }
 

@@ -42,8 +42,9 @@ static int load_here(hwloc_topology_t *ret, struct rp_error *err)
 	if (hwloc_topology_load(machine) < 0)
 		e = error_set(err, -ENODEV, "hwloc cannot find out about this machine: %s", strerror(errno));
 	else if (!hwloc_topology_is_thissystem(machine))
-		e = error_set(err, -EINVAL, "HWLOC_XMLFILE, HWLOC_SYNTHETIC or HWLOC_FSROOT has hwloc describe another machine as this "
-		              "one; unset it, or set HWLOC_THISSYSTEM=1 if it is this one");
+		e = error_set(err, -EINVAL,
+		              "HWLOC_XMLFILE, HWLOC_SYNTHETIC or HWLOC_FSROOT has hwloc describe another machine as this; "
+		              "unset it, or set HWLOC_THISSYSTEM=1 if it is this one");
 	else if (source_check(machine) < 0)
 		e = error_set(err, -ENODEV, "this machine numbers CPUs beyond %d", PLACE_BITS - 1);
 	if (e < 0)

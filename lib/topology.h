@@ -27,7 +27,7 @@ struct topology *topology_here(struct rp_error *err);
 
 int topology_cpus(const struct topology *topology);     /* allowed PUs, at least 1 */
 int topology_usable(const struct topology *topology);   /* at most ceil(quota) of them */
-int topology_cores(const struct topology *topology);    /* workers by default: allowed cores, at most ceil(quota), at least 1 */
+int topology_cores(const struct topology *topology);    /* workers by default: allowed cores, at most ceil(quota) */
 double topology_quota(const struct topology *topology); /* CPUs' worth of time that cgroups grant; 0: no limit */
 const char *topology_host(const struct topology *topology);     /* its name, "" when the description has none */
 
