@@ -6,7 +6,7 @@
  * The functions up to dispatch_make are called under the pool's lock. */
 #include "dispatch.h"
 
-#include "options.h"
+#include "runtime.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -244,7 +244,7 @@ int dispatch_ship(struct rp_future *future, const void *in, void *out, const str
 	else
 		r = ship(future, 0, in, future->in_size, borrow, &future->in);
 	if (r == 0 && future->out_size > CREW_INLINE) {
-		if (borrow && out && pool_reaches(future->pool, out, future->out_size))
+		if (borrow && out && runtime_holds(out, future->out_size))
 			room = out;
 		else
 			r = ship(future, 1, NULL, future->out_size + 1, 0, &room);

@@ -25,9 +25,9 @@ static int check_submit(struct rp_pool *pool, rp_task_fn *fn, const void *in, si
 	if (r == 0 && !fn)
 		r = error_set(err, -EINVAL, "%s: the function is NULL", what);
 	if (r == 0)
-		r = options_argument(in, in_size, what, err);
+		r = options_argument(in, in_size, "the task's `in`", err);
 	if (r == 0)
-		r = options_argument(o->arg, o->arg_size, what, err);
+		r = options_argument(o->arg, o->arg_size, "the task's .arg", err);
 	if (r == 0 && (in_size > PTRDIFF_MAX - 1 || out_size > PTRDIFF_MAX - 1))
 		r = error_set(err, -EINVAL, "%s: a size is negative", what);
 	if (r == 0)
@@ -249,7 +249,7 @@ int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t i
 {
 	static const struct rp_map_options none = { .size = sizeof none };
 	struct rp_future *future = NULL;
-	int r = options_argument(out, out_size, "rp_pool_apply", err);
+	int r = options_argument(out, out_size, "the task's `out`", err);
 
 	if (r == 0)
 		r = check_submit(pool, fn, in, in_size, out_size, &none, "rp_pool_apply", err);

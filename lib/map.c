@@ -80,7 +80,7 @@ static int check_map(struct map *map, const struct rp_map_options *options, stru
 	if (r == 0)
 		r = map_check_options(&map->options, map->what, err);
 	if (r == 0)
-		r = options_argument(map->options.arg, map->options.arg_size, map->what, err);
+		r = options_argument(map->options.arg, map->options.arg_size, "the map's .arg", err);
 	if (r == 0)
 		r = check_item_size(map, "in", map->in, map->in_size, err);
 	if (r == 0)

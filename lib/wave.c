@@ -3,6 +3,7 @@
 #include "wave.h"
 
 #include "copy.h"
+#include "runtime.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -82,8 +83,8 @@ static int make_out(const struct map *map, struct wave *wave)
 		return 0;
 	}
 	out = (char *)map->out + wave->base * map->out_size;
-	wave->out = pool_reaches(map->pool, out, wave->count * map->out_size) ? out
-	                                                                      : make(map, wave, wave->count * map->out_size);
+	/* A failed task may have written: what it wrote stays out of plain memory, also where threads could reach that. */
+	wave->out = runtime_holds(out, wave->count * map->out_size) ? out : make(map, wave, wave->count * map->out_size);
 	return wave->out ? 0 : -ENOMEM;
 }
 
