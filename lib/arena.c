@@ -16,6 +16,7 @@
  * bits in its map, anybody clears them.  The unit words and bitmaps lie on pages of their own, apart from user data. */
 #include "arena.h"
 
+#include "descriptor.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -564,7 +565,7 @@ int arena_new(struct arena **ret, struct arena *parent, struct rp_error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	arena->parent = parent;
 	pthread_mutex_init(&arena->lock, NULL);
-	arena->fd = memfd_create("rankpool", MFD_CLOEXEC);
+	arena->fd = descriptor_high(memfd_create("rankpool", MFD_CLOEXEC));
 	if (arena->fd < 0)
 		r = error_set(err, -errno, "cannot make shared memory: %s", strerror(errno));
 	else

@@ -9,6 +9,7 @@
 #include "crew.h"
 
 #include "clock.h"
+#include "descriptor.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ int crew_new(struct crew **ret, struct arena *arena, const struct place *places,
 	if (!crew)
 		return error_set(err, -ENOMEM, "no memory for %u workers (%zu bytes)", count, size);
 	memset(crew, 0, size);
-	crew->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	crew->fd = descriptor_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	heap = arena_lend_heaps(arena, count);
 	if (crew->fd < 0 || heap < 0) {
 		int r = crew->fd < 0 ? -errno : heap;

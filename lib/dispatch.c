@@ -34,12 +34,8 @@ static void finish(struct rp_future *future, int state, int rank, struct note *n
 {
 	struct rp_pool *pool = future->pool;
 
-	/* What a terminated pool has killed did not die by itself. */
-	if (state == RP_DIED && atomic_load(&pool->crew->stop) == CREW_TERMINATED) {
-		state = RP_CANCELLED;
-		note = NULL;
-	}
 	pool_fill_outcome(pool, &future->outcome, state, rank, note);
+	future->code = state == RP_CANCELLED && atomic_load(&pool->crew->stop) == CREW_BROKEN ? -EPIPE : pool_code(state);
 	rp_free(future->own[0]);
 	future->own[0] = NULL;
 	future->ticket = DISPATCH_NO_TICKET;
@@ -185,15 +181,12 @@ static int tasks_wait(struct rp_pool *pool)
 
 static void abandon(struct rp_future *future)
 {
-	if (!check(future)) {
-		int dropped = future->dropped;
+	int dropped = future->dropped;
 
+	if (!check(future))
 		finish(future, RP_CANCELLED, -1, NULL);
-		if (dropped)
-			return;
-	} else if (future->dropped) {
-		return;
-	}
+	if (dropped)
+		return;                         /* that was its end */
 	if (future->note)
 		pool_unlink_note(future->pool, future->note);
 	else if (future->outcome.state == RP_CANCELLED)

@@ -27,6 +27,7 @@ struct rp_future {
 	uint64_t order;
 	_Atomic int ended;                      /* the fields below are final */
 	struct rp_outcome outcome;
+	int code;                               /* what getting it returns */
 	struct note *note;                      /* the outcome's text, if it is one */
 	struct rp_bytes result;
 	char small[CREW_INLINE + 1];            /* the input until it is sent, then the result, with a 0 behind it */

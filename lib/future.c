@@ -202,7 +202,7 @@ int rp_future_get(struct rp_future *future, void *out, size_t out_size, int64_t 
 		return error_set(err, r, "rp_future_get: the future is %s", future ? "another process's" : "NULL");
 	o = &future->outcome;
 	if (o->state != RP_OK)
-		return error_set_item(err, pool_code(o->state), future->index, "task %zu %s: %s", (size_t)future->index,
+		return error_set_item(err, future->code, future->index, "task %zu %s: %s", (size_t)future->index,
 		                      rp_state_name(o->state), o->text);
 	if (out && out_size < future->result.size)
 		return error_set(err, -EMSGSIZE, "rp_future_get: the result has %zu bytes, there is room for %zu",
@@ -262,10 +262,12 @@ int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t i
 		return error_set(err, r, "rp_pool_apply: no memory for %zu bytes in and %zu out", in_size, out_size);
 	dispatch_send(future);
 	wait_until(future, CLOCK_NEVER);
-	r = pool_code(future->outcome.state);
+	r = future->code;
 	if (r == 0 && out_size && future->result.data != out)
 		memcpy(out, future->result.data, out_size);
-	if (r < 0)
+	if (r == -EPIPE)
+		error_set(err, r, "rp_pool_apply: the pool is broken: %s", future->outcome.text);
+	else if (r < 0)
 		map_error(err, r, 1, 1, 0, &future->outcome, pool->crew->host);
 	dispatch_drop(future);
 	return r;

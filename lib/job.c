@@ -230,7 +230,8 @@ void job_bury(struct crew *crew, uint32_t slot, int code, const char *text)
 	struct slot *s = &crew->slots[slot];
 	uint64_t seq = atomic_load(&s->job), current = atomic_load(&s->current);
 
-	if (seq && current) {
+	/* What dies in a pool that is over was killed with it, and is cancelled. */
+	if (seq && current && atomic_load(&crew->stop) <= CREW_CLOSES) {
 		struct job *job = job_of(crew, seq);
 
 		if (atomic_load(&job->states[current - 1]) == RP_PENDING) {

@@ -2,6 +2,8 @@
 /* message.c - messages with an optional descriptor over a SOCK_SEQPACKET pair. */
 #include "message.h"
 
+#include "descriptor.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,7 +52,9 @@ int message_receive(int socket, struct message *ret, int *ret_fd)
 	if (n != (ssize_t)sizeof *ret)
 		return -EPIPE;
 	head = CMSG_FIRSTHDR(&packet);
-	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
 		memcpy(ret_fd, CMSG_DATA(head), sizeof *ret_fd);
+		*ret_fd = descriptor_high(*ret_fd);
+	}
 	return 0;
 }

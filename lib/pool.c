@@ -104,7 +104,7 @@ int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline)
 	atomic_fetch_sub(&crew->waiting, 1);
 	if (pool->supervisor && pool_ended(pool) == seen && !supervisor_lives(pool->supervisor)) {
 		pthread_mutex_lock(&pool->lock);
-		if (!crew_is_empty(crew))
+		if (!pool_is_over(pool) || !crew_is_empty(crew))
 			bury_supervisor(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}

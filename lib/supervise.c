@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "context.h"
+#include "descriptor.h"
 #include "job.h"
 #include "message.h"
 #include "spawn.h"
@@ -428,7 +429,7 @@ _Noreturn void supervise(int socket, struct arena *arena, pid_t manager, int man
 	signal(SIGCHLD, SIG_DFL);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	s.signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	s.signals = descriptor_high(signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK));
 	s.freed = arena_freed(arena);
 	for (;;) {
 		struct pollfd polled[] = {

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "context.h"
+#include "descriptor.h"
 #include "message.h"
 #include "supervise.h"
 #include "wait.h"
@@ -28,74 +29,92 @@ struct supervisor {
 	int socket;
 };
 
-static struct supervisor *discard(struct supervisor *supervisor)
+/* Noted as the library's own at once: another thread may fork in between. */
+static int own_pair(int *pair)
 {
-	if (supervisor->socket >= 0) {
-		context_fd_remove(supervisor->socket);
-		close(supervisor->socket);
+	int raw[2], code;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, raw) < 0)
+		return -errno;
+	pair[0] = descriptor_high(raw[0]);
+	pair[1] = descriptor_high(raw[1]);
+	code = errno;
+	if (pair[0] >= 0)
+		context_fd_add(pair[0]);
+	if (pair[1] >= 0)
+		context_fd_add(pair[1]);
+	return pair[0] < 0 || pair[1] < 0 ? -code : 0;
+}
+
+static void close_own(int fd)
+{
+	if (fd < 0)
+		return;
+	context_fd_remove(fd);
+	close(fd);
+}
+
+/* In the child the library's own descriptors have been closed, and these are wanted there. */
+static pid_t fork_it(struct supervisor *supervisor, int *pair)
+{
+	pid_t manager = getpid(), pid;
+	int self = descriptor_high((int)syscall(SYS_pidfd_open, manager, 0));
+
+	/* Without pidfds (under valgrind) the supervisor looks once a second who its parent is. */
+	if (self < 0 && errno != ENOSYS)
+		return -errno;
+	context_fd_remove(pair[1]);
+	pid = spawn_fork(SPAWN_GROUP | SPAWN_SUBREAPER | SPAWN_OUTLIVE, NULL, &supervisor->pidfd);
+	if (pid == 0) {
+		arena_forked(supervisor->arena);
+		supervise(pair[1], supervisor->arena, manager, self);
 	}
-	if (supervisor->pidfd >= 0) {
-		context_fd_remove(supervisor->pidfd);
-		close(supervisor->pidfd);
-	}
-	pthread_mutex_destroy(&supervisor->lock);
-	free(supervisor);
-	return NULL;
+	close(pair[1]);
+	pair[1] = -1;
+	if (self >= 0)
+		close(self);
+	return pid;
 }
 
 int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error *err)
 {
 	struct supervisor *supervisor = calloc(1, sizeof *supervisor);
-	int pair[2] = { -1, -1 }, self = (int)syscall(SYS_pidfd_open, getpid(), 0), r = 0;
-	pid_t manager = getpid();
+	int pair[2] = { -1, -1 }, r = supervisor ? own_pair(pair) : -ENOMEM;
 
 	*ret = NULL;
-	/* Without pidfds (under valgrind) the supervisor looks once a second who its parent is. */
-	if (!supervisor || (self < 0 && errno != ENOSYS) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		r = error_set(err, supervisor ? -errno : -ENOMEM, "cannot prepare the supervisor: %s", strerror(errno));
-		goto out;
+	if (r == 0) {
+		pthread_mutex_init(&supervisor->lock, NULL);
+		supervisor->arena = arena;
+		supervisor->pidfd = -1;
+		supervisor->socket = pair[0];
+		supervisor->pid = fork_it(supervisor, pair);
+		r = supervisor->pid < 0 ? (int)supervisor->pid : 0;
 	}
-	pthread_mutex_init(&supervisor->lock, NULL);
-	supervisor->arena = arena;
-	supervisor->pidfd = -1;
-	supervisor->socket = pair[0];
-	supervisor->pid = spawn_fork(SPAWN_GROUP | SPAWN_SUBREAPER | SPAWN_OUTLIVE, NULL, &supervisor->pidfd);
-	if (supervisor->pid == 0) {
-		close(pair[0]);
-		arena_forked(arena);
-		supervise(pair[1], arena, manager, self);
+	if (r < 0) {
+		close_own(pair[0]);
+		close_own(pair[1]);
+		free(supervisor);
+		return error_set(err, r, "cannot start the supervisor: %s", strerror(-r));
 	}
-	if (supervisor->pid < 0) {
-		r = error_set(err, (int)supervisor->pid, "cannot fork the supervisor: %s", strerror(-(int)supervisor->pid));
-		goto out;
-	}
-	context_fd_add(supervisor->socket);
 	context_fd_add(supervisor->pidfd);
 	*ret = supervisor;
-	supervisor = NULL;
-	pair[0] = -1;
-out:
-	if (self >= 0)
-		close(self);
-	if (pair[1] >= 0)
-		close(pair[1]);
-	if (pair[0] >= 0)
-		close(pair[0]);
-	free(supervisor);
-	return r;
+	return 0;
 }
 
+/* The end of the connection is what ends it, also when a child that another thread forked meanwhile has a copy. */
 struct supervisor *supervisor_free(struct supervisor *supervisor)
 {
 	struct spawn_end end;
 
 	if (!supervisor)
 		return NULL;
-	context_fd_remove(supervisor->socket);
-	close(supervisor->socket);
-	supervisor->socket = -1;
+	shutdown(supervisor->socket, SHUT_RDWR);
+	close_own(supervisor->socket);
 	spawn_reap(supervisor->pid, supervisor->pidfd, CLOCK_NEVER, &end);
-	return discard(supervisor);
+	close_own(supervisor->pidfd);
+	pthread_mutex_destroy(&supervisor->lock);
+	free(supervisor);
+	return NULL;
 }
 
 int supervisor_lives(struct supervisor *supervisor)
@@ -105,6 +124,19 @@ int supervisor_lives(struct supervisor *supervisor)
 	return poll(&poller, 1, 0) == 0;
 }
 
+/* A supervisor that was killed may have left a copy of its end with a worker, so its own end is waited for too. */
+static int await_answer(struct supervisor *supervisor)
+{
+	struct pollfd polled[] = {
+		{ .fd = supervisor->socket, .events = POLLIN },
+		{ .fd = supervisor->pidfd, .events = POLLIN },
+	};
+
+	while (poll(polled, 2, -1) < 0)
+		;
+	return polled[0].revents & POLLIN ? 0 : -EPIPE;
+}
+
 /* One request and its answer. */
 static int ask(struct supervisor *supervisor, struct message *message, int fd, int *ret_fd)
 {
@@ -112,6 +144,8 @@ static int ask(struct supervisor *supervisor, struct message *message, int fd, i
 
 	pthread_mutex_lock(&supervisor->lock);
 	r = message_send(supervisor->socket, message, fd);
+	if (r == 0)
+		r = await_answer(supervisor);
 	if (r == 0)
 		r = message_receive(supervisor->socket, message, ret_fd ? ret_fd : &unused);
 	pthread_mutex_unlock(&supervisor->lock);

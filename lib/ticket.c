@@ -137,13 +137,14 @@ void ticket_bury(struct crew *crew, uint32_t slot, int code, const char *text, i
 
 	if (id && atomic_load(&ticket_at(crew, id - 1)->state) == STATE(TICKET_TAKEN, slot + 1)) {
 		struct ticket *ticket = ticket_at(crew, id - 1);
+		int over = atomic_load(&crew->stop) > CREW_CLOSES;
 
 		ticket->code = code;
 		ticket->rank = (int32_t)slot;
 		ticket->reply = (struct rp_bytes){ 0 };
-		ticket->note = crew_note(crew, crew->heap + slot, RP_DIED, code, slot, text, strlen(text));
+		ticket->note = over ? NULL : crew_note(crew, crew->heap + slot, RP_DIED, code, slot, text, strlen(text));
 		arena_publish(crew->arena, crew->heap + slot);
-		finish(crew, ticket, RP_DIED, fd);
+		finish(crew, ticket, over ? RP_CANCELLED : RP_DIED, fd);
 	}
 	atomic_store(&crew->slots[slot].ticket, 0);
 	/* It may have died between handing its ticket back and saying so. */

@@ -168,12 +168,10 @@ static void count_bad(struct map *map, struct wave *wave, uint32_t index, int st
 		map->worst = state;
 }
 
-/* Items that were not run are cancelled; what a terminated pool has killed did not die by itself. */
-static int final_state(const struct map *map, int state)
+/* Items that were not run, or were killed with their pool, are cancelled. */
+static int final_state(int state)
 {
-	if (state == RP_PENDING || (state == RP_DIED && atomic_load(&map->pool->crew->stop) == CREW_TERMINATED))
-		return RP_CANCELLED;
-	return state;
+	return state == RP_PENDING ? RP_CANCELLED : state;
 }
 
 /* Eight states at a time: most are RP_OK. */
@@ -228,7 +226,7 @@ static void harvest(struct map *map, struct wave *wave)
 
 		deliver(map, wave, begin, bad);
 		if (bad < wave->count)
-			settle_bad(map, wave, bad, final_state(map, states[bad]));
+			settle_bad(map, wave, bad, final_state(states[bad]));
 		begin = bad + 1;
 	}
 }
@@ -254,7 +252,7 @@ static void fill_outcomes(struct map *map, struct wave *wave, struct note **by_i
 	struct rp_outcome *outcomes = map->options.outcomes + wave->base;
 
 	for (uint32_t i = 0; i < wave->count; i++) {
-		int state = final_state(map, wave->states[i]);
+		int state = final_state(wave->states[i]);
 		struct note *note = state == RP_CANCELLED ? NULL : by_item ? by_item[i] : find_note(wave, i);
 
 		pool_fill_outcome(map->pool, &outcomes[i], state, rank_of(state, wave->ranks[i]), note);

@@ -281,8 +281,8 @@ static int do_job(struct rp_task *task, uint64_t seq)
 			most = next_claim(most, now - then);
 			then = now;
 		}
-		if (ticket_waits(crew) && do_ticket(task))
-			adopt_job(task, job);
+		if (ticket_waits(crew))
+			break;                  /* run it outside, so that the map need not wait for it; then come back */
 	}
 	if (ran)
 		atomic_fetch_add_explicit(&slot->busy, clock_now() - entered, memory_order_relaxed);
