@@ -30,6 +30,7 @@ struct context {
 	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
 	struct topology *topology;              /* this machine's, loaded when first needed */
 	struct rp_pool *pools;                  /* alive, newest first */
+	size_t orphans;                         /* futures that have outlived their pool, with results in the arena */
 	struct rp_process *processes;           /* started and not yet known to have ended, newest first */
 	unsigned process_number;                /* of the newest rp_process, for its default name */
 	int is_daemon;                          /* this process was started with RP_DAEMON */

@@ -99,8 +99,8 @@ struct ticket {
 	struct rp_bytes reply;
 	struct note *note;                      /* why it is not RP_OK; NULL: nothing is known but the state */
 	uint64_t order;                         /* in which tickets ended */
-	char in_place[CREW_INLINE];
-	char out_place[CREW_INLINE];
+	_Alignas(CREW_LINE) char in_place[CREW_INLINE];
+	_Alignas(CREW_LINE) char out_place[CREW_INLINE];
 };
 
 struct crew {

@@ -6,11 +6,19 @@
  * The functions up to dispatch_make are called under the pool's lock. */
 #include "dispatch.h"
 
+#include "context.h"
 #include "runtime.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void count_orphans(int change)
+{
+	context_lock();
+	context_get()->orphans += (size_t)change;
+	context_unlock();
+}
 
 static void forget(struct rp_future *future)
 {
@@ -24,7 +32,9 @@ static void forget(struct rp_future *future)
 		rp_free(future->own[i]);
 	if (!future->out_size)
 		rp_free(future->result.data);
-	if (future->pool && future->note)
+	if (!future->pool)
+		count_orphans(-1);
+	else if (future->note)
 		pool_unlink_note(future->pool, future->note);
 	rp_free(future->note);
 	free(future);
@@ -191,6 +201,7 @@ static void abandon(struct rp_future *future)
 		pool_unlink_note(future->pool, future->note);
 	else if (future->outcome.state == RP_CANCELLED)
 		future->outcome.text = "the pool was freed";
+	count_orphans(1);
 	future->pool = NULL;
 	future->newer = future->older = NULL;
 }

@@ -181,7 +181,7 @@ int rp_finalize(void)
 	context_end();
 	context_lock();
 	context->starter = NULL;
-	if (!context->pools && !context->processes) {
+	if (!context->pools && !context->processes && !context->orphans) {
 		arena = context->arena;
 		context->arena = NULL;
 	}

@@ -152,11 +152,12 @@ static void judge_start(struct gang *gang, struct post *post, int code, const ch
 		crew_break(gang->crew, "%d workers in a row died while starting: %s", STARTS_MOST, text);
 }
 
-static void plan_successor(struct post *post, const struct slot *slot)
+/* began: it had begun a task, which may well be what ended it. */
+static void plan_successor(struct post *post, const struct slot *slot, int began)
 {
 	int64_t now = clock_now();
 
-	if (now - post->since < EARLY && atomic_load(&slot->tasks) == post->tasks) {
+	if (!began && now - post->since < EARLY && atomic_load(&slot->tasks) == post->tasks) {
 		post->delay = post->delay ? 2 * post->delay : DELAY_FIRST;
 		if (post->delay > DELAY_MOST)
 			post->delay = DELAY_MOST;
@@ -174,6 +175,7 @@ static void bury(struct supervision *s, struct gang *gang, uint32_t i, int code,
 	struct slot *slot = &crew->slots[i];
 	struct post *post = &gang->posts[i];
 	uint32_t state = atomic_load(&slot->state);
+	int began = atomic_load(&slot->current) || atomic_load(&slot->ticket);
 	char text[256];
 
 	describe(crew, post->pid, code, usage, text, sizeof text);
@@ -193,7 +195,7 @@ static void bury(struct supervision *s, struct gang *gang, uint32_t i, int code,
 	atomic_store(&slot->pid, 0);
 	atomic_store(&slot->state, SLOT_EMPTY);
 	if (atomic_load(&crew->stop) == CREW_RUNS) {
-		plan_successor(post, slot);
+		plan_successor(post, slot, began);
 		if (state == SLOT_RETIRED)
 			post->due = 0;
 	}
@@ -322,7 +324,7 @@ static int start_charge(struct supervision *s, struct birth *birth, int *ret_pid
 
 	if (!charge)
 		return -ENOMEM;
-	pid = spawn_fork(SPAWN_GROUP, call.place, ret_pidfd);
+	pid = spawn_fork(SPAWN_GROUP | SPAWN_SUBREAPER, call.place, ret_pidfd);
 	if (pid == 0) {
 		close_own(s);
 		arena_forked(s->arena);
@@ -350,7 +352,7 @@ static int serve(struct supervision *s)
 		return 0;
 	switch ((enum message_kind)request.kind) {
 	case MESSAGE_OPEN:
-		request.result = open_gang(s, request.what, fd);
+		request.result = fd < 0 ? -EMFILE : open_gang(s, request.what, fd);
 		break;
 	case MESSAGE_KILL:
 	case MESSAGE_CLOSE:

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,15 @@ void supervisor_close(struct supervisor *supervisor, struct crew *crew)
 	ask(supervisor, &message, -1, NULL);
 }
 
+void supervisor_forget(struct supervisor *supervisor, void *token)
+{
+	struct birth *birth = token;
+	uint32_t runs = BIRTH_RUNS;
+
+	if (!atomic_compare_exchange_strong(&birth->state, &runs, BIRTH_FORGOTTEN))
+		arena_drop(supervisor->arena, birth);
+}
+
 pid_t supervisor_start(struct supervisor *supervisor, const struct process_call *call, int *ret_pidfd, void **ret_token,
                        struct rp_error *err)
 {
@@ -204,9 +214,15 @@ pid_t supervisor_start(struct supervisor *supervisor, const struct process_call 
 	fflush(stdout);
 	fflush(stderr);
 	r = ask(supervisor, &message, -1, ret_pidfd);
-	if (r < 0 || *ret_pidfd < 0) {
+	if (r < 0) {
 		arena_drop(supervisor->arena, birth);
-		r = r < 0 ? r : -EMFILE;
+	} else if (*ret_pidfd < 0) {
+		/* It runs, but its descriptor found no room here: it cannot be had. */
+		kill(birth->pid, SIGKILL);
+		supervisor_forget(supervisor, birth);
+		r = -EMFILE;
+	}
+	if (r < 0) {
 		return error_set(err, r, "cannot start %s: %s", call->name,
 		                 r == -EPIPE ? "the supervisor has died" : strerror(-r));
 	}
@@ -228,13 +244,4 @@ int supervisor_ended(struct supervisor *supervisor, void *token, struct spawn_en
 		wait_on(&birth->state, BIRTH_RUNS, deadline);
 	*ret = atomic_load(&birth->state) == BIRTH_ENDED ? birth->end : (struct spawn_end){ 0 };
 	return 0;
-}
-
-void supervisor_forget(struct supervisor *supervisor, void *token)
-{
-	struct birth *birth = token;
-	uint32_t runs = BIRTH_RUNS;
-
-	if (!atomic_compare_exchange_strong(&birth->state, &runs, BIRTH_FORGOTTEN))
-		arena_drop(supervisor->arena, birth);
 }
