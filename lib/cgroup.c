@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cgroup.c - the CPUs and the CPU time that control groups leave to this process.
+/* cgroup.c - the control groups that this process is in.
  *
  * The tightest level decides, and it need not be the process's own, so every level from the mount point down to the
  * process's group is read.  In a container the path in /proc/self/cgroup may be the host's, which does not exist below
@@ -7,18 +7,11 @@
  * container's own group. */
 #include "cgroup.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct limits {
-	hwloc_bitmap_t cpus;
-	double quota;
-	int failed;                             /* negative errno */
-};
 
 struct mount {
 	char *root, *point;                     /* fields 4 and 5 of mountinfo: what is mounted, and where */
@@ -26,10 +19,7 @@ struct mount {
 	const char *controllers;                /* version 1: super options, among which are the controllers */
 };
 
-typedef void level_reader(struct limits *limits, const char *directory);
-
-/* The first line of a file, without its newline, malloc'ed; NULL when there is none. */
-static char *read_line(const char *directory, const char *name)
+char *cgroup_read(const char *directory, const char *name)
 {
 	char path[PATH_MAX];
 	char *line = NULL;
@@ -49,58 +39,6 @@ static char *read_line(const char *directory, const char *name)
 	if (line)
 		line[strcspn(line, "\n")] = 0;
 	return line;
-}
-
-static void narrow_quota(struct limits *limits, long long quota, long long period)
-{
-	double cpus = (double)quota / (double)period;
-
-	if (quota > 0 && period > 0 && (limits->quota == 0 || cpus < limits->quota))
-		limits->quota = cpus;
-}
-
-static void narrow_cpus(struct limits *limits, const char *directory, const char *effective, const char *plain)
-{
-	char *line = read_line(directory, effective);
-	hwloc_bitmap_t set = hwloc_bitmap_alloc();
-
-	if (!set)
-		limits->failed = -ENOMEM;
-	if (!line || !*line) {
-		free(line);
-		line = read_line(directory, plain);
-	}
-	if (set && line && *line && hwloc_bitmap_list_sscanf(set, line) == 0 && !hwloc_bitmap_iszero(set))
-		hwloc_bitmap_and(limits->cpus, limits->cpus, set);
-	hwloc_bitmap_free(set);
-	free(line);
-}
-
-static void read_v1_cpu(struct limits *limits, const char *directory)
-{
-	char *quota = read_line(directory, "cpu.cfs_quota_us");
-	char *period = read_line(directory, "cpu.cfs_period_us");
-
-	if (quota && period)
-		narrow_quota(limits, atoll(quota), atoll(period));
-	free(quota);
-	free(period);
-}
-
-static void read_v1_cpuset(struct limits *limits, const char *directory)
-{
-	narrow_cpus(limits, directory, "cpuset.effective_cpus", "cpuset.cpus");
-}
-
-static void read_v2(struct limits *limits, const char *directory)
-{
-	char *max = read_line(directory, "cpu.max");
-	long long quota, period;
-
-	if (max && sscanf(max, "%lld %lld", &quota, &period) == 2)
-		narrow_quota(limits, quota, period);
-	free(max);
-	narrow_cpus(limits, directory, "cpuset.cpus.effective", "cpuset.cpus");
 }
 
 /* Is `word` one of the comma-separated `words`? */
@@ -162,7 +100,7 @@ static const char *below_mount(const char *path, const char *mounted)
 	return strncmp(path, "/..", 3) == 0 ? "" : path;
 }
 
-static void walk(struct limits *limits, const char *root, const struct mount *mount, const char *path, level_reader *read)
+static void walk(const char *root, const struct mount *mount, const char *path, cgroup_visit *visit, void *user)
 {
 	char directory[PATH_MAX];
 	size_t length;
@@ -174,7 +112,7 @@ static void walk(struct limits *limits, const char *root, const struct mount *mo
 	while (access(directory, X_OK) == 0) {
 		size_t n;
 
-		read(limits, directory);
+		visit(directory, mount->version, user);
 		path += strspn(path, "/");
 		n = strcspn(path, "/");
 		if (!n || length + 1 + n >= sizeof directory)
@@ -226,45 +164,34 @@ static int parse_mount(char *line, struct mount *ret)
 	return ret->version == 2 || ret->controllers;
 }
 
-static void read_hierarchy(struct limits *limits, const char *root, const struct mount *mount, const char *controller,
-                           level_reader *read)
+static void walk_hierarchy(const char *root, const struct mount *mount, const char *controller, cgroup_visit *visit, void *user)
 {
 	char *path;
 
 	if (mount->version == 1 && !has_word(mount->controllers, strlen(mount->controllers), controller))
 		return;
-	path = own_path(root, controller);
-	walk(limits, root, mount, path ? path : "", read);
+	path = own_path(root, mount->version == 1 ? controller : "");
+	walk(root, mount, path ? path : "", visit, user);
 	free(path);
 }
 
-int cgroup_limits(const char *root, hwloc_bitmap_t cpus, double *ret_quota)
+void cgroup_walk(const char *root, const char *controller, cgroup_visit *visit, void *user)
 {
-	struct limits limits = { .cpus = cpus };
 	char name[PATH_MAX];
 	char *line = NULL;
 	size_t size = 0;
 	FILE *f;
 
-	*ret_quota = 0;
 	snprintf(name, sizeof name, "%s/proc/self/mountinfo", root);
 	f = fopen(name, "re");
 	if (!f)
-		return 0;
+		return;
 	while (getline(&line, &size, f) > 0) {
 		struct mount mount;
 
-		if (!parse_mount(line, &mount))
-			continue;
-		if (mount.version == 2) {
-			read_hierarchy(&limits, root, &mount, "", read_v2);
-		} else {
-			read_hierarchy(&limits, root, &mount, "cpu", read_v1_cpu);
-			read_hierarchy(&limits, root, &mount, "cpuset", read_v1_cpuset);
-		}
+		if (parse_mount(line, &mount))
+			walk_hierarchy(root, &mount, controller, visit, user);
 	}
 	free(line);
 	fclose(f);
-	*ret_quota = limits.quota;
-	return limits.failed;
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cgroup.h - the CPUs and the CPU time that control groups leave to this process. */
+/* cgroup.h - the control groups that this process is in. */
 #ifndef RP_LIB_CGROUP_H
 #define RP_LIB_CGROUP_H
 
-#include <hwloc.h>
+/* A level of a hierarchy: its directory, and which version's files are in it. */
+typedef void cgroup_visit(const char *directory, int version, void *user);
 
-/* Narrows *cpus to the cpusets and *ret_quota (CPUs' worth of time; 0: no limit) to the CPU quotas of every level of
- * this process's control groups that can be seen, version 1, version 2 and both at once.  Files that are missing or
- * unreadable, and what they say without setting a limit ("max", -1, nothing), change nothing. `root` is prefixed to
- * every path.  0 or -ENOMEM. */
-int cgroup_limits(const char *root, hwloc_bitmap_t cpus, double *ret_quota);
+/* Calls visit for every level of this process's groups that can be seen, from the mount points down: in the version 1 hierarchy
+ * of `controller`, and in that of version 2.  `root` is prefixed to every path. */
+void cgroup_walk(const char *root, const char *controller, cgroup_visit *visit, void *user);
+
+/* The first line of a file, without its newline, malloc'ed; NULL when there is none. */
+char *cgroup_read(const char *directory, const char *name);
 
 #endif

@@ -2,32 +2,15 @@
 /* memory.c - how much memory the machine and the memory cgroups still allow. */
 #include "memory.h"
 
-#include <fcntl.h>
-#include <stdint.h>
+#include "cgroup.h"
+
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TOO_SMALL_TO_MATTER ((size_t)1 << 20)
-
-/* 0: not there or not a number ("max"). */
-static int read_number(const char *path, uint64_t *ret)
-{
-	char text[64], *end;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	*ret = strtoull(text, &end, 10);
-	return end != text;
-}
 
 static size_t machine_available(void)
 {
@@ -44,78 +27,59 @@ static size_t machine_available(void)
 	return kib * 1024;
 }
 
-struct hierarchy {
-	const char *mount, *limit, *usage;
-};
-
-/* The least left on any level from `path` up to the mount's root. */
-static size_t cgroup_left(const struct hierarchy *h, char *path)
+/* The value of a line "NAME NUMBER" of memory.stat; 0: not there. */
+static uint64_t stat_value(const char *directory, const char *name)
 {
-	size_t least = SIZE_MAX;
+	char path[PATH_MAX], key[64];
+	uint64_t value, ret = 0;
+	FILE *file;
 
-	for (;;) {
-		char file[4352];
-		uint64_t limit, usage;
-		char *slash;
-
-		snprintf(file, sizeof file, "%s%s/%s", h->mount, path, h->limit);
-		if (read_number(file, &limit)) {
-			snprintf(file, sizeof file, "%s%s/%s", h->mount, path, h->usage);
-			if (read_number(file, &usage)) {
-				uint64_t left = limit > usage ? limit - usage : 0;
-
-				if (left < least)
-					least = left;
-			}
-		}
-		slash = strrchr(path, '/');
-		if (!slash)
-			return least;
-		*slash = 0;
-	}
+	snprintf(path, sizeof path, "%s/memory.stat", directory);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fscanf(file, "%63s %" SCNu64, key, &value) == 2)
+		if (!strcmp(key, name))
+			ret = value;
+	fclose(file);
+	return ret;
 }
 
-static size_t cgroups_available(void)
+static int read_number(const char *directory, const char *name, uint64_t *ret)
 {
-	static const struct hierarchy v2 = { "/sys/fs/cgroup", "memory.max", "memory.current" };
-	static const struct hierarchy mixed = { "/sys/fs/cgroup/unified", "memory.max", "memory.current" };
-	static const struct hierarchy v1 = { "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes" };
-	size_t least = SIZE_MAX;
-	char line[4200];
-	FILE *file = fopen("/proc/self/cgroup", "re");
+	char *line = cgroup_read(directory, name), *end = line;
+	int found;
 
-	if (!file)
-		return SIZE_MAX;
-	while (fgets(line, sizeof line, file)) {
-		char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL, copy[4200];
-		size_t left = SIZE_MAX;
+	if (line)
+		*ret = strtoull(line, &end, 10);
+	found = end != line;            /* "max" is no number */
+	free(line);
+	return found;
+}
 
-		if (!path)
-			continue;
-		*path++ = 0;
-		path[strcspn(path, "\n")] = 0;
-		strcpy(copy, path);
-		if (!strcmp(controllers, ":memory")) {
-			left = cgroup_left(&v1, path);
-		} else if (!strcmp(controllers, ":")) {
-			left = cgroup_left(&v2, path);
-			size_t other = cgroup_left(&mixed, copy);
+/* What is cached of files gives way to what is wanted. */
+static void visit(const char *directory, int version, void *user)
+{
+	size_t *least = user;
+	uint64_t limit, usage, cached, left;
 
-			left = other < left ? other : left;
-		}
-		least = left < least ? left : least;
-	}
-	fclose(file);
-	return least;
+	if (!read_number(directory, version == 1 ? "memory.limit_in_bytes" : "memory.max", &limit) ||
+	    !read_number(directory, version == 1 ? "memory.usage_in_bytes" : "memory.current", &usage))
+		return;
+	cached = stat_value(directory, version == 1 ? "total_inactive_file" : "inactive_file") +
+	         stat_value(directory, version == 1 ? "total_active_file" : "active_file");
+	left = limit + cached > usage ? limit + cached - usage : 0;
+	if (left < *least)
+		*least = left;
 }
 
 size_t memory_available(size_t wanted)
 {
-	size_t machine, cgroups;
+	size_t machine, cgroups = SIZE_MAX;
 
 	if (wanted < TOO_SMALL_TO_MATTER)
 		return SIZE_MAX;
 	machine = machine_available();
-	cgroups = cgroups_available();
+	cgroup_walk("", "memory", visit, &cgroups);
 	return machine < cgroups ? machine : cgroups;
 }

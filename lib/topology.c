@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* topology.c - which CPUs may be used, and where workers go on them. */
 #include "topology.h"
-#include "cgroup.h"
+#include "cpulimit.h"
 #include "context.h"
 #include "location.h"
 #include "slots.h"
@@ -93,7 +93,7 @@ static int read_limits(struct topology *t, const char *root, struct rp_error *er
 	hwloc_bitmap_t affinity = hwloc_bitmap_alloc();
 	int e = -ENOMEM;
 
-	if (!affinity || cgroup_limits(root ? root : "", t->allowed, &t->quota) < 0) {
+	if (!affinity || cpulimit_read(root ? root : "", t->allowed, &t->quota) < 0) {
 		error_set(err, e, "out of memory");
 		goto out;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/cgroup.c - CPUs and quotas of control groups, from recorded trees. */
-#include "cgroup.h"
+#include "cpulimit.h"
 #include "rankpool.h"
 
 #include <setjmp.h>
@@ -25,7 +25,7 @@ static void expect(const char *cpus, double quota)
 	char *list;
 
 	hwloc_bitmap_set_range(set, 0, 15);
-	assert_int_equal(cgroup_limits(tree, set, &found), 0);
+	assert_int_equal(cpulimit_read(tree, set, &found), 0);
 	hwloc_bitmap_list_asprintf(&list, set);
 	assert_string_equal(list, cpus);
 	assert_true(found > quota - 1e-9 && found < quota + 1e-9);
