@@ -14,8 +14,9 @@ floors=(
 	"runtime pool plan wave map dispatch future results"
 )
 
-# The modules that know what a machine looks like; launcher/topo draws one.
+# The modules that know what a machine looks like, and those of the command that draw one.
 machine="topology cpulimit location place slots source"
+drawer="topo|machine|drawing"
 
 setup()
 {
@@ -116,7 +117,8 @@ module_includes()
 	while read -r file header; do
 		case $header in
 		mpi.h) [[ $file == lib/link.c ]] ;;
-		hwloc.h | hwloc/*) [[ $file == lib/* && " $machine " == *" $(module_of "$file") "* || $file == launcher/topo*.c ]] ;;
+		hwloc.h | hwloc/*)
+			[[ $file == lib/* && " $machine " == *" $(module_of "$file") "* || $file =~ ^launcher/($drawer)[_.] ]] ;;
 		esac || wrong+="$file includes $header"$'\n'
 	done < <(for file in lib/*.[ch] launcher/*.[ch] examples/*.[ch]; do foreign_includes "$file"; done)
 	nothing_wrong "$wrong"
