@@ -321,9 +321,10 @@ struct rp_pool_options {
 };
 
 /* Opens a pool: places the workers on the allowed CPUs, starts and binds them, and returns without waiting for .init.
- * More workers than CPUs are shared out evenly.  *ret is the caller's, for rp_pool_free.  Where .init returns non-zero
- * or ends its worker the pool is broken and every later call says why with -EPIPE.  .init and .exit are called with `in`
- * = .init_arg, or NULL, and `out` = NULL.
+ * More workers than CPUs are shared out evenly.  They are spread over the machine; ":compact" behind the object in .bind
+ * places them side by side.  *ret is the caller's, for rp_pool_free.  Where .init returns non-zero or ends its worker the
+ * pool is broken and every later call says why with -EPIPE.  .init and .exit are called with `in` = .init_arg, or NULL,
+ * and `out` = NULL.
  * -EINVAL: an unknown bind object, CPUs that are not on this machine or not allowed.  -ENOTSUP: .max_tasks in a pool of
  * threads. */
 int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err);
