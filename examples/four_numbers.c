@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* four_numbers.c - four worker processes print a number each; what they return arrives in order.
  * Prints 1 2 3 4, a line each, in any order; then once more, in this one. */
-#include <rankpool.h>
+#include "rankpool.h"
+
 #include <stdio.h>
 
 static int process_task(struct rp_task *task RP_UNUSED, const void *in, void *out)

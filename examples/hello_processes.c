@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hello_processes.c - one process for each name.
  * Prints, in any order: "Hello, Alice!", "Hello, Bob!", "Hello, Charlie!", a line each. */
-#include <rankpool.h>
+#include "rankpool.h"
+
 #include <stdio.h>
 
 static int my_function(const void *name, size_t size RP_UNUSED)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* monte_carlo_pi.c [WORKERS] - random points in a square; the share that falls in the circle tells pi.
- * Prints "pi is about 3.14..." from 20 million points: the same digits for any number of workers, as the random numbers of
+ * Prints "pi is about 3.14..." from 10 million points: the same digits for any number of workers, as the random numbers of
  * an item follow from the map's seed and the item's index alone. */
-#include <rankpool.h>
+#include "rankpool.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ITEMS = 200, POINTS = 100000 };
+enum { ITEMS = 100, POINTS = 100000 };
 
 /* The generator splitmix64, as a number in [0, 1). */
 static double next(uint64_t *state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* one_process.c - the shortest program with a second process: new, start, join.
  * Prints "This is a new process." */
-#include <rankpool.h>
+#include "rankpool.h"
+
 #include <stdio.h>
 
 static int create_process(const void *arg RP_UNUSED, size_t size RP_UNUSED)

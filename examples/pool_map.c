@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pool_map.c - a function mapped over inputs by a pool of worker processes, one on each core.
  * Prints the squares 1 4 9 16 25, a line each: results have the order of their inputs. */
-#include <rankpool.h>
+#include "rankpool.h"
+
 #include <stdio.h>
 
 static int process_task(struct rp_task *task RP_UNUSED, const void *in, void *out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* processes_and_threads.c - the same function in processes of its own, then in threads of this one: one word differs.
  * Prints "Hello, Alice!", "Hello, Bob!", "Hello, Charlie!" in any order, a line each; then the three once more. */
-#include <rankpool.h>
+#include "rankpool.h"
+
 #include <stdio.h>
 
 static int my_function(const void *name, size_t size RP_UNUSED)

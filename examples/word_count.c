@@ -2,9 +2,10 @@
 /* word_count.c FILE... - how often each word occurs in all the files: a task for each file, results of any size.
  * Prints lines of "COUNT WORD", sorted by word.  A file that cannot be read is named on stderr and the exit status is 1; the
  * others count all the same. */
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1
+#include "rankpool.h"
+
 #include <errno.h>
-#include <rankpool.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
