@@ -40,10 +40,9 @@ BEGIN {
 }
 END {
 	sort(ours, NR); sort(peer, NR); sort(score, NR)
-	after = test == "value" || test == "beyond" ? " " unit : " ×"
-	before = test == "beyond" ? "beyond it " : ""
-	measured = before text(median(score, NR)) after " (" text(score[1]) " … " text(score[NR]) ", " NR ")"
-	limit = bar == "" ? "" : (test == "rate" ? "≥ " : "≤ ") before bar after
+	after = test == "value" ? " " unit : test == "beyond" ? " " unit " beyond it" : test == "rate" ? " × the rate" : " ×"
+	measured = text(median(score, NR)) after " (" text(score[1]) " … " text(score[NR]) ", " NR ")"
+	limit = bar == "" ? "" : (test == "rate" ? "≥ " : "≤ ") bar after
 	verdict = good >= 0.8 * NR ? "met" : good <= 0.2 * NR ? "missed" : "undecided"
 	if (alone && test != "value") {
 		measured = ""
