@@ -40,7 +40,9 @@ BEGIN {
 }
 END {
 	sort(ours, NR); sort(peer, NR); sort(score, NR)
-	after = test == "value" ? " " unit : test == "beyond" ? " " unit " beyond it" : test == "rate" ? " × the rate" : " ×"
+	after = test == "value" ? " " unit : test == "beyond" ? " " unit " beyond it" : " ×"
+	if (test == "rate")
+		after = after " the rate"
 	measured = text(median(score, NR)) after " (" text(score[1]) " … " text(score[NR]) ", " NR ")"
 	limit = bar == "" ? "" : (test == "rate" ? "≥ " : "≤ ") bar after
 	verdict = good >= 0.8 * NR ? "met" : good <= 0.2 * NR ? "missed" : "undecided"
@@ -49,5 +51,6 @@ END {
 		verdict = "no peer"
 	} else if (bar == "")
 		verdict = ""
-	print text(median(ours, NR)) " " unit "|" (alone ? "" : text(median(peer, NR)) " " unit) "|" measured "|" limit "|" verdict
+	beside = alone ? "" : text(median(peer, NR)) " " unit
+	print text(median(ours, NR)) " " unit "|" beside "|" measured "|" limit "|" verdict
 }

@@ -171,8 +171,8 @@ check_word_count()
 		command -v $cc >/dev/null || continue
 		found=1
 		for name in "${names[@]}"; do
-			$cc -std=c17 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror \
-				-fsyntax-only -I"$top_srcdir/lib" "$top_srcdir/examples/$name.c"
+			$cc -std=c17 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+				-Werror -fsyntax-only -I"$top_srcdir/lib" "$top_srcdir/examples/$name.c"
 		done
 	done
 	((found)) || skip "neither gcc nor clang is installed"
