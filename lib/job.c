@@ -34,13 +34,19 @@ static struct job *job_of(struct crew *crew, uint64_t seq)
 	return &crew->jobs[seq % CREW_JOBS];
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 void job_open(struct crew *crew, uint32_t number, uint64_t serial, uint32_t begin, uint32_t end)
 {
-	uint64_t items = end - begin;
+	uint64_t items = end - begin, chunk = crew->jobs[number].chunk ? crew->jobs[number].chunk : 1;
+	uint64_t chunks = (items + chunk - 1) / chunk;
 
 	for (uint32_t i = 0; i < crew->size; i++) {
-		uint32_t b = begin + (uint32_t)(items * i / crew->size);
-		uint32_t e = begin + (uint32_t)(items * (i + 1) / crew->size);
+		uint32_t b = begin + (uint32_t)least(items, chunks * i / crew->size * chunk);
+		uint32_t e = begin + (uint32_t)least(items, chunks * (i + 1) / crew->size * chunk);
 
 		atomic_store_explicit(&crew->slots[i].range[number].word, RANGE(b, e), memory_order_relaxed);
 	}
@@ -115,7 +121,7 @@ struct job *job_enter(struct crew *crew, uint32_t slot, uint64_t seq)
 }
 
 /* While little is left of a range only half of it is claimed, so that others find something to steal. */
-static uint32_t claim_own(struct range *range, uint32_t most, uint32_t *ret_begin)
+static uint32_t claim_own(struct range *range, uint32_t most, int whole, uint32_t *ret_begin)
 {
 	uint64_t old = atomic_load_explicit(&range->word, memory_order_relaxed);
 
@@ -124,7 +130,9 @@ static uint32_t claim_own(struct range *range, uint32_t most, uint32_t *ret_begi
 
 		if (begin >= end)
 			return 0;
-		if (count > 1 && count > (end - begin + 1) / 2)
+		if (whole && count > end - begin)
+			count = end - begin;
+		else if (!whole && count > (end - begin + 1) / 2)
 			count = (end - begin + 1) / 2;
 		if (atomic_compare_exchange_weak_explicit(&range->word, &old, RANGE(begin + count, end),
 		                                          memory_order_acq_rel, memory_order_relaxed)) {
@@ -156,6 +164,8 @@ static uint32_t fullest(const struct crew *crew, uint32_t slot, uint32_t number,
 /* 1: the slot's own range, which was empty, holds stolen items now. */
 static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 {
+	uint32_t chunk = crew->jobs[number].chunk ? crew->jobs[number].chunk : 1;
+
 	for (;;) {
 		uint64_t range = 0;
 		uint32_t victim = fullest(crew, slot, number, &range), begin = RANGE_BEGIN(range), end = RANGE_END(range),
@@ -163,7 +173,7 @@ static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 
 		if (victim == crew->size)
 			return 0;
-		half = begin + (end - begin) / 2;
+		half = begin + (end - begin) / chunk / 2 * chunk;
 		if (!atomic_compare_exchange_strong(&crew->slots[victim].range[number].word, &range, RANGE(begin, half)))
 			continue;
 		atomic_store(&crew->slots[slot].range[number].word, RANGE(half, end));
@@ -174,7 +184,7 @@ static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 	}
 }
 
-uint32_t job_claim(struct crew *crew, uint32_t slot, uint64_t seq, uint32_t most, uint32_t *ret_begin)
+uint32_t job_claim(struct crew *crew, uint32_t slot, uint64_t seq, uint32_t most, int whole, uint32_t *ret_begin)
 {
 	uint32_t number = (uint32_t)(seq % CREW_JOBS), count;
 	struct range *own = &crew->slots[slot].range[number];
@@ -182,7 +192,7 @@ uint32_t job_claim(struct crew *crew, uint32_t slot, uint64_t seq, uint32_t most
 	if (atomic_load_explicit(&crew->jobs[number].seq, memory_order_relaxed) != seq)
 		return 0;
 	do {
-		count = claim_own(own, most, ret_begin);
+		count = claim_own(own, most, whole, ret_begin);
 	} while (!count && steal(crew, slot, number));
 	return count;
 }

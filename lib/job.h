@@ -24,8 +24,9 @@ uint64_t job_next(struct crew *crew, uint64_t after);
 /* Enters; 0 when the job has gone meanwhile. */
 struct job *job_enter(struct crew *crew, uint32_t slot, uint64_t seq);
 
-/* Up to `most` items for the slot, from its own range or stolen.  How many; 0: nothing is left, or the job was shut. */
-uint32_t job_claim(struct crew *crew, uint32_t slot, uint64_t seq, uint32_t most, uint32_t *ret_begin);
+/* Up to `most` items for the slot, from its own range or stolen.  whole: not fewer unless the range has fewer; else half
+ * of what is left stays for others.  How many; 0: nothing is left, or the job was shut. */
+uint32_t job_claim(struct crew *crew, uint32_t slot, uint64_t seq, uint32_t most, int whole, uint32_t *ret_begin);
 
 /* Leaves, and tells the manager when that may matter. */
 void job_leave(struct crew *crew, uint32_t slot, uint64_t seq);

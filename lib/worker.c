@@ -269,7 +269,10 @@ static int do_job(struct rp_task *task, uint64_t seq)
 		return 0;
 	entered = then = clock_now();
 	adopt_job(task, job);
-	while (!is_retiring(task) && (count = job_claim(crew, task->slot, seq, claim_size(task, job, most), &begin))) {
+	while (!is_retiring(task)) {
+		count = job_claim(crew, task->slot, seq, claim_size(task, job, most), job->chunk != 0, &begin);
+		if (!count)
+			break;
 		run_items(task, job, begin, begin + count);
 		flush();
 		ran = 1;
