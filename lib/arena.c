@@ -111,6 +111,7 @@ static int populate(struct arena *arena, uint64_t unit, uint64_t count)
 		return 0;
 	if (errno == EINVAL && fallocate(arena->fd, 0, (off_t)(unit * UNIT), (off_t)size) == 0)
 		return 0;
+	fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(unit * UNIT), (off_t)size);
 	errno = ENOMEM;
 	return -1;
 }
@@ -119,6 +120,18 @@ static void release_run(struct arena *arena, uint64_t unit, uint64_t count, int 
 {
 	atomic_store(&arena->words[unit], WORD(FREE, warm, 0, count));
 	atomic_fetch_add(&arena->header->freed, 1);
+}
+
+/* The run behind one that this heap has claimed, if the heap holds it too. */
+static void release_rest(struct arena *arena, uint32_t heap, uint64_t unit)
+{
+	uint64_t w;
+
+	if (unit >= atomic_load(&arena->header->top))
+		return;
+	w = atomic_load(&arena->words[unit]);
+	if (TYPE(w) == CLAIMED && HEAP(w) == heap)
+		release_run(arena, unit, LENGTH(w), (int)EXTRA(w));
 }
 
 /* Joins the free runs behind a run that the caller holds CLAIMED. Returns the new length. */
@@ -179,6 +192,34 @@ static uint64_t claim_new(struct arena *arena, uint32_t heap, uint64_t want)
 	}
 }
 
+void arena_trim(struct arena *arena)
+{
+	uint64_t top = atomic_load(&arena->header->top);
+
+	for (uint64_t unit = arena->header->first; unit < top;) {
+		uint64_t w = atomic_load(&arena->words[unit]), length = LENGTH(w);
+
+		if (!length)
+			break;
+		if (TYPE(w) == FREE && EXTRA(w) &&
+		    atomic_compare_exchange_strong(&arena->words[unit], &w, WORD(CLAIMED, 0, ARENA_MANAGER, length))) {
+			fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(unit * UNIT),
+			          (off_t)(length * UNIT));
+			atomic_store(&arena->words[unit], WORD(FREE, 0, 0, length));
+		}
+		unit += length;
+	}
+}
+
+/* Pages of free runs that were too short are still real: they make room. */
+static int populate_anyhow(struct arena *arena, uint64_t unit, uint64_t count)
+{
+	if (populate(arena, unit, count) == 0)
+		return 0;
+	arena_trim(arena);
+	return populate(arena, unit, count);
+}
+
 /* A run of exactly `want` units with real pages, still CLAIMED.  0 and errno. */
 static uint64_t claim(struct arena *arena, uint32_t heap, uint64_t want)
 {
@@ -196,20 +237,26 @@ static uint64_t claim(struct arena *arena, uint32_t heap, uint64_t want)
 	}
 	word = atomic_load(&arena->words[unit]);
 	length = LENGTH(word);
-	if (!EXTRA(word) && populate(arena, unit, want) < 0) {
+	if (!EXTRA(word) && populate_anyhow(arena, unit, want) < 0) {
 		release_run(arena, unit, length, 0);
 		atomic_store(&arena->heaps[heap].claim, 0);
 		return 0;
 	}
 	if (length > want)
-		atomic_store(&arena->words[unit + want], WORD(FREE, EXTRA(word), 0, length - want));
+		atomic_store(&arena->words[unit + want], WORD(CLAIMED, EXTRA(word), heap, length - want));
 	arena->rover = unit;
 	return unit;
 }
 
+/* Gives a claimed run its use, and then what is behind it to everybody: in this order, a process that dies in between leaves
+ * no free run inside another. */
 static void settle(struct arena *arena, uint32_t heap, uint64_t unit, uint64_t word)
 {
+	uint64_t length = LENGTH(atomic_load(&arena->words[unit]));
+
 	atomic_store(&arena->words[unit], word);
+	if (length > LENGTH(word))
+		release_rest(arena, heap, unit + LENGTH(word));
 	atomic_store(&arena->heaps[heap].claim, 0);
 }
 
@@ -380,34 +427,25 @@ void arena_drop_pending(struct arena *arena, uint32_t heap)
 	arena_drop(arena, atomic_exchange(&arena->heaps[heap].pending, NULL));
 }
 
-/* The dead may have claimed the run behind its own and not yet joined it. */
-static void recover_absorbed(struct arena *arena, uint32_t heap, uint64_t unit)
-{
-	uint64_t w;
-
-	if (unit >= atomic_load(&arena->header->top))
-		return;
-	w = atomic_load(&arena->words[unit]);
-	if (TYPE(w) == CLAIMED && HEAP(w) == heap)
-		release_run(arena, unit, LENGTH(w), 0);
-}
-
 void arena_recover(struct arena *arena, uint32_t heap)
 {
 	struct heap *h = &arena->heaps[heap];
 	uint64_t unit = atomic_load(&h->claim);
 
+	/* First, as it may lie in the run, which is nobody else's yet. */
+	arena_drop_pending(arena, heap);
 	if (unit) {
 		uint64_t w = atomic_load(&arena->words[--unit]);
 
-		if (TYPE(w) == CLAIMED && HEAP(w) == heap) {
+		/* What it had claimed behind was being joined to the run, or cut off from it. */
+		if (HEAP(w) == heap && TYPE(w) != FREE) {
 			atomic_compare_exchange_strong(&arena->header->top, &(uint64_t){ unit }, unit + LENGTH(w));
-			recover_absorbed(arena, heap, unit + LENGTH(w));
-			release_run(arena, unit, LENGTH(w), 0);
+			release_rest(arena, heap, unit + LENGTH(w));
 		}
+		if (HEAP(w) == heap && TYPE(w) == CLAIMED)
+			release_run(arena, unit, LENGTH(w), 0);
 		atomic_store(&h->claim, 0);
 	}
-	arena_drop_pending(arena, heap);
 }
 
 int arena_holds(const struct arena *arena, const void *memory, size_t size)
@@ -436,9 +474,10 @@ static void forget_slabs(struct arena *arena)
 	}
 }
 
+/* Another thread of the parent may have been changing the lists: they are left alone, not freed. */
 void arena_forked(struct arena *arena)
 {
-	forget_slabs(arena);
+	arena->owned = NULL;
 	pthread_mutex_init(&arena->lock, NULL);
 }
 
@@ -470,25 +509,6 @@ void arena_return_heaps(struct arena *arena, uint32_t first, uint32_t count)
 	for (uint32_t i = first; i < first + count; i++)
 		arena->lent[i / 64] &= ~((uint64_t)1 << i % 64);
 	pthread_mutex_unlock(&arena->lock);
-}
-
-void arena_trim(struct arena *arena)
-{
-	uint64_t top = atomic_load(&arena->header->top);
-
-	for (uint64_t unit = arena->header->first; unit < top;) {
-		uint64_t w = atomic_load(&arena->words[unit]), length = LENGTH(w);
-
-		if (!length)
-			break;
-		if (TYPE(w) == FREE && EXTRA(w) &&
-		    atomic_compare_exchange_strong(&arena->words[unit], &w, WORD(CLAIMED, 0, ARENA_MANAGER, length))) {
-			fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(unit * UNIT),
-			          (off_t)(length * UNIT));
-			atomic_store(&arena->words[unit], WORD(FREE, 0, 0, length));
-		}
-		unit += length;
-	}
 }
 
 uint64_t arena_freed(const struct arena *arena)

@@ -164,7 +164,8 @@ static int parse_mount(char *line, struct mount *ret)
 	return ret->version == 2 || ret->controllers;
 }
 
-static void walk_hierarchy(const char *root, const struct mount *mount, const char *controller, cgroup_visit *visit, void *user)
+static void walk_hierarchy(const char *root, const struct mount *mount, const char *controller, cgroup_visit *visit,
+                           void *user)
 {
 	char *path;
 

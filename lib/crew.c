@@ -4,7 +4,7 @@
  * Wake-ups are never lost, although nobody holds a lock.  A worker that finds no work sets its bit in `sleeping`, looks
  * once more, and only then sleeps on its own bell, with the bell's value from before it looked.  Who brings work
  * publishes it, then looks at the bits, and rings the bell of the one it picks.  Both sides write before they read, with
- * sequential consistency, so one of them sees the other.  A worker that spins sees new work by itself; it clears its bit
+ * sequential consistency, so one of them sees the other.  A worker that spins sees new tickets by itself; it clears its bit
  * before it goes to sleep and looks again after that.  A worker that takes work and sees more wakes the next one. */
 #include "crew.h"
 
@@ -112,6 +112,19 @@ void crew_ring(struct crew *crew, uint32_t count)
 	}
 }
 
+void crew_ring_for_range(struct crew *crew)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t m = 0; m < masks(crew); m++) {
+		uint64_t idle = atomic_load(&crew->spinning[m]) | atomic_load(&crew->sleeping[m]);
+
+		if (idle) {
+			ring_slot(crew, m * 64 + (uint32_t)__builtin_ctzll(idle));
+			return;
+		}
+	}
+}
+
 void crew_ring_all(struct crew *crew)
 {
 	for (uint32_t i = 0; i < crew->size; i++)
@@ -140,11 +153,13 @@ void crew_break(struct crew *crew, const char *format, ...)
 	uint32_t runs = CREW_RUNS, closes = CREW_CLOSES;
 	va_list list;
 
-	if (atomic_exchange(&crew->breaking, 1))
-		return;
-	va_start(list, format);
-	vsnprintf(crew->reason, sizeof crew->reason, format, list);
-	va_end(list);
+	/* Whoever comes second breaks it too, as the first may have died with the pen in its hand. */
+	if (!atomic_exchange(&crew->breaking, 1)) {
+		va_start(list, format);
+		vsnprintf(crew->reason, sizeof crew->reason, format, list);
+		va_end(list);
+		atomic_store(&crew->explained, 1);
+	}
 	if (!atomic_compare_exchange_strong(&crew->stop, &runs, CREW_BROKEN))
 		atomic_compare_exchange_strong(&crew->stop, &closes, CREW_BROKEN);
 	crew_ring_all(crew);

@@ -48,7 +48,8 @@ struct slot {
 /* What happened to an item that is not RP_OK.  Made by a worker or the supervisor, from then on the manager's. */
 struct note {
 	struct note *next, *previous;
-	void *owner;                            /* manager: the pool whose list it is in */
+	void *owner;                            /* manager: the pool whose list it is in, */
+	uint64_t serial;                        /* and what tells it from an earlier note in the same memory */
 	uint64_t index;                         /* within the job */
 	int32_t code;
 	int32_t rank;
@@ -119,6 +120,7 @@ struct crew {
 
 	_Alignas(CREW_LINE) _Atomic uint32_t stop;     /* enum crew_stop */
 	_Atomic uint32_t breaking;              /* the first to set it writes the reason */
+	_Atomic uint32_t explained;             /* the reason may be read */
 	char reason[400];
 
 	_Alignas(CREW_LINE) _Atomic uint32_t ended;    /* futex of the manager: something it may wait for has happened */
@@ -144,8 +146,10 @@ int crew_new(struct crew **ret, struct arena *arena, const struct place *places,
              struct rp_error *err);
 struct crew *crew_free(struct crew *crew);
 
-/* Wakes idle workers, up to `count` of them; those that spin need no waking and count. */
+/* Wakes idle workers, up to `count` of them.  For tickets those that spin need no waking and count: they look for
+ * tickets. */
 void crew_ring(struct crew *crew, uint32_t count);
+void crew_ring_for_range(struct crew *crew);    /* one of them */
 void crew_ring_all(struct crew *crew);
 
 /* 1 when no worker is left; crew_tell is called when that becomes true. */

@@ -280,20 +280,41 @@ int dispatch_make(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, 
 	return 0;
 }
 
-void dispatch_send(struct rp_future *future)
+/* The pool may have been closed since it was last looked at. */
+static int enlist(struct rp_future *future)
 {
 	struct rp_pool *pool = future->pool;
+	int r = 0;
 
-	pthread_mutex_lock(&pool->lock);
+	if (pool->closed || pool_is_over(pool))
+		return atomic_load(&pool->crew->stop) == CREW_BROKEN ? -EPIPE : -EINVAL;
 	pool->tasks_wait = tasks_wait;
 	pool->abandon_tasks = abandon_tasks;
+	if (!pool->first)
+		r = send(future);
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	if (future->ticket == DISPATCH_NO_TICKET)
+		put_last(pool, future);
 	future->older = pool->futures;
 	if (future->older)
 		future->older->newer = future;
 	pool->futures = future;
-	if (pool->first || send(future) < 0)
-		put_last(pool, future);
+	return 0;
+}
+
+int dispatch_send(struct rp_future *future)
+{
+	struct rp_pool *pool = future->pool;
+	int r;
+
+	pthread_mutex_lock(&pool->lock);
+	future->index = future->counted ? pool->submits++ : 0;
+	r = enlist(future);
+	if (r < 0)
+		forget(future);
 	pthread_mutex_unlock(&pool->lock);
+	return r;
 }
 
 int dispatch_look(struct rp_future *future)

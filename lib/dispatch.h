@@ -12,7 +12,7 @@ struct rp_future {
 	pid_t owner;
 	struct rp_future *newer, *older;        /* all of the pool */
 	struct rp_future *next;                 /* in the pool's list of those that wait for a ticket */
-	int ticket;
+	_Atomic int ticket;
 	int dropped;                            /* nobody has the handle any more */
 	rp_task_fn *fn;
 	const void *in;                         /* `small`, or in the arena */
@@ -22,6 +22,7 @@ struct rp_future {
 	const void *arg;
 	size_t arg_size;
 	void *own[3];                           /* memory made for in, out and arg */
+	int counted;                            /* its index is its number among the submits; else 0 */
 	uint64_t index;
 	uint64_t seed;
 	uint64_t order;
@@ -41,8 +42,8 @@ int dispatch_make(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, 
  * reach already is used in place; else it is copied.  -ENOMEM: the future is gone. */
 int dispatch_ship(struct rp_future *future, const void *in, void *out, const struct rp_map_options *o, int borrow);
 
-/* From here the pool knows it, and a worker will. */
-void dispatch_send(struct rp_future *future);
+/* From here the pool knows it, and a worker will.  Otherwise it is gone: -EINVAL (closed), -EPIPE (broken), -ENOMEM. */
+int dispatch_send(struct rp_future *future);
 
 /* 1 when it has ended; its fields are final then.  Keeps what waits for tickets going. */
 int dispatch_look(struct rp_future *future);

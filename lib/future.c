@@ -35,6 +35,14 @@ static int check_submit(struct rp_pool *pool, rp_task_fn *fn, const void *in, si
 	return r;
 }
 
+static int refused(int code, const char *what, struct rp_error *err)
+{
+	return error_set(err, code, "%s: %s", what,
+	                 code == -EINVAL  ? "the pool is closed"
+	                 : code == -EPIPE ? "the pool is broken"
+	                                  : "no memory for another task");
+}
+
 int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size,
                    size_t out_size, const struct rp_map_options *options, struct rp_error *err)
 {
@@ -54,14 +62,14 @@ int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn,
 	r = dispatch_ship(future, in, NULL, &o, 0);
 	if (r < 0)
 		return error_set(err, r, "rp_pool_submit: no memory for %zu bytes in and %zu out", in_size, out_size);
-	pthread_mutex_lock(&pool->lock);
-	future->index = pool->submits++;
-	pthread_mutex_unlock(&pool->lock);
 	future->seed = o.seed;
+	future->counted = 1;
 	future->dropped = !ret;
+	r = dispatch_send(future);
+	if (r < 0)
+		return refused(r, "rp_pool_submit", err);
 	if (ret)
 		*ret = future;
-	dispatch_send(future);
 	return 0;
 }
 
@@ -72,19 +80,21 @@ static int is_ours(const struct rp_future *future)
 	return future ? context_owns(future->owner) ? 0 : -EPERM : -EINVAL;
 }
 
-/* A ticket's state is looked at without the lock: only the caller has the future. */
-static int spin(const struct rp_future *future)
+/* Looks without the lock: another thread may collect the future meanwhile and the ticket may be used again, which only makes
+ * the look useless. */
+static void spin(const struct rp_future *future)
 {
 	const struct crew *crew = future->pool->crew;
+	int id = atomic_load(&future->ticket);
 
-	if (!crew->spinners || future->ticket == DISPATCH_NO_TICKET)
-		return 0;
+	if (!crew->spinners || id == DISPATCH_NO_TICKET)
+		return;
 	for (int i = 0; i < SPIN; i++) {
-		if (ticket_outcome(crew, (uint32_t)future->ticket) != RP_PENDING)
-			return 1;
+		if (atomic_load_explicit(&future->ended, memory_order_relaxed) ||
+		    ticket_outcome(crew, (uint32_t)id) != RP_PENDING)
+			return;
 		wait_pause();
 	}
-	return 0;
 }
 
 static int wait_until(struct rp_future *future, int64_t deadline)
@@ -194,8 +204,11 @@ int rp_future_done(const struct rp_future *future)
 int rp_future_get(struct rp_future *future, void *out, size_t out_size, int64_t timeout, struct rp_error *err)
 {
 	const struct rp_outcome *o;
-	int r = rp_future_wait(future, timeout);
+	int r = options_argument(out, out_size, "rp_future_get: `out`", err);
 
+	if (r < 0)
+		return r;
+	r = rp_future_wait(future, timeout);
 	if (r == -ETIMEDOUT)
 		return error_set(err, r, "rp_future_get: the task has not ended yet");
 	if (r < 0)
@@ -260,7 +273,9 @@ int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t i
 	r = dispatch_ship(future, in, out, &none, 1);
 	if (r < 0)
 		return error_set(err, r, "rp_pool_apply: no memory for %zu bytes in and %zu out", in_size, out_size);
-	dispatch_send(future);
+	r = dispatch_send(future);
+	if (r < 0)
+		return refused(r, "rp_pool_apply", err);
 	wait_until(future, CLOCK_NEVER);
 	r = future->code;
 	if (r == 0 && out_size && future->result.data != out)

@@ -179,7 +179,7 @@ static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 		atomic_store(&crew->slots[slot].range[number].word, RANGE(half, end));
 		/* Others may have found nothing while these items were in no range. */
 		if (end - half > 1)
-			crew_ring(crew, 1);
+			crew_ring_for_range(crew);
 		return 1;
 	}
 }
@@ -206,11 +206,13 @@ void job_leave(struct crew *crew, uint32_t slot, uint64_t seq)
 		crew_tell(crew);
 }
 
-/* 1 when it is the first bad item so far. */
+/* 1 when it is the first bad item so far; also when it was said to be by one that died before it could say why. */
 static int is_first(struct job *job, uint64_t index)
 {
 	uint64_t first = atomic_load(&job->first_bad);
 
+	if (index == first)
+		return 1;
 	while (index < first)
 		if (atomic_compare_exchange_weak(&job->first_bad, &first, index))
 			return 1;

@@ -114,17 +114,22 @@ static int check_items(const struct map *map, struct rp_error *err)
 
 /* ---- running ---------------------------------------------------------------------------------------------- */
 
-/* Waits for a place among the pool's jobs. */
-static uint32_t take_job(struct rp_pool *pool)
+/* Waits for a place among the pool's jobs.  The pool may have been closed since it was last looked at: -EINVAL, but a
+ * map that has begun goes on. */
+static int take_job(struct rp_pool *pool, int begun)
 {
-	uint32_t number = 0;
+	int number = 0;
 
 	pthread_mutex_lock(&pool->lock);
 	while (pool->jobs == (1u << CREW_JOBS) - 1)
 		pthread_cond_wait(&pool->job_free, &pool->lock);
-	while (pool->jobs >> number & 1)
-		number++;
-	pool->jobs |= 1u << number;
+	if (pool->closed && !begun) {
+		number = -EINVAL;
+	} else {
+		while (pool->jobs >> number & 1)
+			number++;
+		pool->jobs |= 1u << number;
+	}
 	pthread_mutex_unlock(&pool->lock);
 	return number;
 }
@@ -229,8 +234,7 @@ static int run_wave(struct map *map, size_t base, struct rp_error *err)
 {
 	struct wave wave = { .base = base };
 	size_t left = map->count - base;
-	uint32_t number;
-	int r;
+	int number, r;
 
 	wave.count = (uint32_t)(left < RANGE_MOST ? left : RANGE_MOST);
 	if (map->cut_short) {
@@ -238,13 +242,15 @@ static int run_wave(struct map *map, size_t base, struct rp_error *err)
 		return 0;
 	}
 	r = wave_prepare(map, &wave, err);
-	if (r == 0) {
-		number = take_job(map->pool);
+	number = r < 0 ? r : take_job(map->pool, base > 0);
+	if (number >= 0) {
 		fill_job(map, &wave, &map->pool->crew->jobs[number]);
-		run_job(map, &wave, number);
-		return_job(map->pool, number);
+		run_job(map, &wave, (uint32_t)number);
+		return_job(map->pool, (uint32_t)number);
 		wave_finish(map, &wave);
 		map->cut_short = pool_is_over(map->pool);
+	} else if (r == 0) {
+		r = error_set(err, number, "%s: the pool is closed", map->what);
 	}
 	wave_clean(map, &wave);
 	return r;

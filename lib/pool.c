@@ -66,7 +66,9 @@ int pool_is_over(const struct rp_pool *pool)
 
 const char *pool_reason(const struct rp_pool *pool)
 {
-	return atomic_load(&pool->crew->stop) == CREW_BROKEN ? pool->crew->reason : "the pool was terminated";
+	if (atomic_load(&pool->crew->stop) != CREW_BROKEN)
+		return "the pool was terminated";
+	return atomic_load(&pool->crew->explained) ? pool->crew->reason : "a worker failed while starting";
 }
 
 uint32_t pool_ended(const struct rp_pool *pool)
@@ -74,21 +76,20 @@ uint32_t pool_ended(const struct rp_pool *pool)
 	return atomic_load(&pool->crew->ended);
 }
 
-/* Its workers die with it (PDEATHSIG), but nobody says so. */
-static void bury_supervisor(struct rp_pool *pool)
+/* Workers die with their supervisor (PDEATHSIG, some moments later), but then nobody sees to what they leave behind. */
+static void bury_workers(struct rp_pool *pool)
 {
 	int64_t deadline = clock_deadline(ORPHANS);
 	struct crew *crew = pool->crew;
 
-	crew_break(crew, "the supervisor, which minds the workers, was killed");
 	for (uint32_t i = 0; i < crew->size; i++) {
 		pid_t pid = atomic_load(&crew->slots[i].pid);
 
 		while (pid && kill(pid, 0) == 0 && clock_left(deadline))
 			sched_yield();
 		arena_recover(crew->arena, crew->heap + i);
-		ticket_bury(crew, i, -SIGKILL, "the supervisor was killed", crew->fd);
-		job_bury(crew, i, -SIGKILL, "the supervisor was killed");
+		ticket_bury(crew, i, -SIGKILL, "", crew->fd);
+		job_bury(crew, i, -SIGKILL, "");
 		atomic_store(&crew->slots[i].pid, 0);
 		atomic_store(&crew->slots[i].state, SLOT_EMPTY);
 	}
@@ -104,8 +105,9 @@ int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline)
 	atomic_fetch_sub(&crew->waiting, 1);
 	if (pool->supervisor && pool_ended(pool) == seen && !supervisor_lives(pool->supervisor)) {
 		pthread_mutex_lock(&pool->lock);
-		if (!pool_is_over(pool) || !crew_is_empty(crew))
-			bury_supervisor(pool);
+		crew_break(crew, "the supervisor, which minds the workers, was killed");
+		if (!crew_is_empty(crew))
+			bury_workers(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
 	return clock_left(deadline) ? 0 : -ETIMEDOUT;
@@ -116,9 +118,16 @@ int pool_reaches(const struct rp_pool *pool, const void *memory, size_t size)
 	return pool->threads || runtime_holds(memory, size);
 }
 
-void pool_link_note(struct rp_pool *pool, struct note *note)
+void pool_stamp_note(struct rp_pool *pool, struct note *note)
 {
 	note->owner = pool;
+	if (!note->serial)
+		note->serial = (uint64_t)(uintptr_t)pool << 20 ^ (atomic_fetch_add(&pool->note_serial, 1) + 1);
+}
+
+void pool_link_note(struct rp_pool *pool, struct note *note)
+{
+	pool_stamp_note(pool, note);
 	note->previous = NULL;
 	note->next = pool->notes;
 	if (note->next)
@@ -147,6 +156,7 @@ void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int s
 	if (note) {
 		ret->code = note->code;
 		ret->text = note->text;
+		ret->reserved = note->serial;
 	} else {
 		ret->text = state == RP_CANCELLED ? pool_is_over(pool) ? pool_reason(pool) : "cancelled" : unsaid[state];
 	}
@@ -163,40 +173,38 @@ int pool_code(int state)
 	}
 }
 
-/* 1 when it is a pool of this process that has not been freed; any pointer may be asked about. */
-static int is_alive(const void *pool)
+/* The text of an outcome whose pool is gone went with it, and its memory may be anybody's now: the note's owner has to
+ * be a pool that is alive, and its serial the one that the outcome was given. */
+static void drop_note(struct note *note, uint64_t serial)
 {
-	const struct rp_pool *p;
+	struct rp_pool *pool;
 
 	context_lock();
-	for (p = context_get()->pools; p && p != pool; p = p->next)
+	for (pool = context_get()->pools; pool && pool != note->owner; pool = pool->next)
 		;
+	if (pool && serial && note->serial == serial) {
+		pthread_mutex_lock(&pool->lock);
+		pool_unlink_note(pool, note);
+		pthread_mutex_unlock(&pool->lock);
+		note->serial = 0;
+		arena_drop(pool->arena, note);
+	}
 	context_unlock();
-	return p != NULL;
 }
 
-static void drop_note(struct rp_pool *pool, struct note *note)
-{
-	pthread_mutex_lock(&pool->lock);
-	pool_unlink_note(pool, note);
-	pthread_mutex_unlock(&pool->lock);
-	arena_drop(pool->arena, note);
-}
-
-/* Only these states have texts that are notes; the other sentences are the library's own.  The texts of a pool that is
- * gone went with it. */
+/* Only these states have texts that are notes; the other sentences are the library's own. */
 void rp_outcomes_clear(struct rp_outcome *outcomes, size_t count)
 {
 	for (size_t i = 0; outcomes && i < count; i++) {
 		int state = outcomes[i].state;
 		const char *text = outcomes[i].text;
+		uint64_t serial = outcomes[i].reserved;
 
 		outcomes[i] = (struct rp_outcome){ 0 };
 		if ((state == RP_FAILED || state == RP_DIED || state == RP_TIMED_OUT) && runtime_holds(text, 1)) {
 			struct note *note = (struct note *)(uintptr_t)(text - offsetof(struct note, text));
 
-			if (is_alive(note->owner))
-				drop_note(note->owner, note);
+			drop_note(note, serial);
 		}
 	}
 }
@@ -265,22 +273,29 @@ static void join_threads(struct rp_pool *pool)
 		pthread_join(pool->threads[--pool->thread_count], NULL);
 }
 
+static void stop(struct rp_pool *pool)
+{
+	struct crew *crew = pool->crew;
+	uint32_t now = atomic_load(&crew->stop);
+
+	while (now < CREW_BROKEN && !atomic_compare_exchange_weak(&crew->stop, &now, CREW_TERMINATED))
+		;
+	crew_ring_all(crew);
+}
+
 /* Stops everything and waits until it has stopped. */
 static void end_workers(struct rp_pool *pool)
 {
-	struct crew *crew = pool->crew;
-	uint32_t stop = atomic_load(&crew->stop);
-
-	while (stop < CREW_BROKEN && !atomic_compare_exchange_weak(&crew->stop, &stop, CREW_TERMINATED))
-		;
-	crew_ring_all(crew);
-	join_threads(pool);
+	stop(pool);
 	if (pool->supervisor && pool->own_supervisor)
-		supervisor_free(pool->supervisor);
+		supervisor_end(pool->supervisor);
 	else if (pool->supervisor)
-		supervisor_close(pool->supervisor, crew);
-	pool->supervisor = NULL;
-	crew_tell(crew);
+		supervisor_close(pool->supervisor, pool->crew);
+	pthread_mutex_lock(&pool->lock);
+	if (pool->supervisor && !crew_is_empty(pool->crew))
+		bury_workers(pool);
+	pthread_mutex_unlock(&pool->lock);
+	crew_tell(pool->crew);
 }
 
 static struct rp_pool *discard(struct rp_pool *pool)
@@ -299,6 +314,11 @@ static struct rp_pool *discard(struct rp_pool *pool)
 		arena_drop(pool->arena, pool->init_arg);
 		crew_free(crew);
 	}
+	/* No supervisor is left that would give back what the pool has used. */
+	if (pool->threads || pool->own_supervisor)
+		arena_trim(pool->arena);
+	if (pool->own_supervisor)
+		supervisor_free(pool->supervisor);
 	pthread_mutex_destroy(&pool->lock);
 	pthread_cond_destroy(&pool->job_free);
 	free(pool->threads);
@@ -347,12 +367,13 @@ static uint32_t spinners(const struct topology *topology)
 
 static int open_crew(struct rp_pool *pool, const struct rp_pool_options *o, struct rp_error *err)
 {
-	struct topology *topology = topology_here(err);
+	struct rp_error e = { .code = -EIO };
+	struct topology *topology = topology_here(&e);
 	struct place *places = NULL;
 	int count, r;
 
 	if (!topology)
-		return -EIO;
+		return error_set(err, e.code, "%s", e.text);
 	count = topology_plan(topology, o, &places, err);
 	if (count < 0)
 		return count;
@@ -367,11 +388,15 @@ static int open_crew(struct rp_pool *pool, const struct rp_pool_options *o, stru
 	return 0;
 }
 
-/* At the end of the program or of the run time: everything stops, the handles stay with whoever has them. */
+/* At the end of the program or of the run time: everything stops, the handles stay with whoever has them.  Threads are not
+ * waited for: they end with the program, and one of them may be the one that ends it. */
 static void end_pools(void)
 {
-	for (struct rp_pool *pool = context_get()->pools; pool; pool = pool->next)
+	for (struct rp_pool *pool = context_get()->pools; pool; pool = pool->next) {
 		end_workers(pool);
+		if (!pool->own_supervisor)
+			pool->supervisor = NULL;
+	}
 }
 
 static void enlist(struct rp_pool *pool)
@@ -417,8 +442,9 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->job_free, NULL);
 	pool->owner = getpid();
-	pool->arena = runtime_arena(err);
-	r = pool->arena ? open_crew(pool, &o, err) : -ENOMEM;
+	r = runtime_arena(&pool->arena, err);
+	if (r == 0)
+		r = open_crew(pool, &o, err);
 	if (r == 0)
 		r = ship_init_arg(pool, &o, err);
 	if (r == 0)
@@ -426,6 +452,7 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 	if (r < 0) {
 		if (pool->crew)
 			end_workers(pool);
+		join_threads(pool);
 		discard(pool);
 		return r;
 	}
@@ -478,14 +505,10 @@ int rp_pool_close(struct rp_pool *pool)
 int rp_pool_terminate(struct rp_pool *pool)
 {
 	int r = rp_pool_close(pool);
-	uint32_t stop;
 
 	if (r < 0)
 		return r;
-	stop = atomic_load(&pool->crew->stop);
-	while (stop < CREW_BROKEN && !atomic_compare_exchange_weak(&pool->crew->stop, &stop, CREW_TERMINATED))
-		;
-	crew_ring_all(pool->crew);
+	stop(pool);
 	if (pool->supervisor)
 		supervisor_kill(pool->supervisor, pool->crew);
 	crew_tell(pool->crew);
@@ -514,11 +537,11 @@ int rp_pool_join(struct rp_pool *pool, int64_t timeout)
 		pthread_mutex_lock(&pool->lock);
 		closed = pool->closed;
 		busy = pool->jobs != 0 || (pool->tasks_wait && pool->tasks_wait(pool));
+		if (closed && !busy)
+			let_go(pool);
 		pthread_mutex_unlock(&pool->lock);
 		if (!closed && !pool_is_over(pool))
 			return -EINVAL;
-		if (!busy)
-			let_go(pool);
 		if (!busy && crew_is_empty(pool->crew))
 			return 0;
 		if (pool_wait(pool, seen, deadline) == -ETIMEDOUT)
@@ -536,6 +559,7 @@ struct rp_pool *rp_pool_free(struct rp_pool *pool)
 	}
 	strike_out(pool);
 	end_workers(pool);
+	join_threads(pool);
 	if (pool->abandon_tasks)
 		pool->abandon_tasks(pool);
 	return discard(pool);

@@ -27,6 +27,7 @@ struct rp_pool {
 	uint64_t serial;                        /* of the newest job */
 	uint32_t jobs;                          /* bits: jobs in use */
 	struct note *notes;                     /* whose texts outcomes point to */
+	_Atomic uint64_t note_serial;
 	struct ticket_office office;
 	struct rp_future *holders[CREW_TICKETS];
 	struct rp_future *futures;              /* all that have not been freed, newest first */
@@ -58,6 +59,9 @@ int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline);
 
 /* 1 when memory can be used by the pool's workers where it is. */
 int pool_reaches(const struct rp_pool *pool, const void *memory, size_t size);
+
+/* Makes the note one of the pool's, before an outcome points to it. */
+void pool_stamp_note(struct rp_pool *pool, struct note *note);
 
 /* Under the lock: takes the note of an ended item into the pool's list, for its text to live as long as the pool. */
 void pool_link_note(struct rp_pool *pool, struct note *note);

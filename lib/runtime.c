@@ -9,11 +9,10 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-
-#include <stdio.h>
 
 /* Linux 5.4 has all that the library is built on. */
 static int check_kernel(struct rp_error *err)
@@ -29,25 +28,26 @@ static int check_kernel(struct rp_error *err)
 }
 
 /* The ancestor's arena stays mapped, and what lies in it can be read here as there. */
-static struct arena *make_arena(struct context *context, struct rp_error *err)
+static int make_arena(struct context *context, struct rp_error *err)
 {
-	if (!context->arena && check_kernel(err) == 0)
-		arena_new(&context->arena, context->inherited, err);
-	return context->arena;
+	int r = context->arena ? 0 : check_kernel(err);
+
+	if (r == 0 && !context->arena)
+		r = arena_new(&context->arena, context->inherited, err);
+	return r;
 }
 
-struct arena *runtime_arena(struct rp_error *err)
+int runtime_arena(struct arena **ret, struct rp_error *err)
 {
 	struct context *context = context_get();
 	struct rp_error e = { 0 };
-	struct arena *arena;
+	int r;
 
 	context_lock();
-	arena = make_arena(context, &e);
+	r = make_arena(context, &e);
+	*ret = context->arena;
 	context_unlock();
-	if (!arena)
-		error_set(err, e.code, "%s", e.text);
-	return arena;
+	return r < 0 ? error_set(err, r, "%s", e.text) : 0;
 }
 
 int runtime_holds(const void *memory, size_t size)
@@ -127,9 +127,8 @@ static int fork_supervisor(struct context *context, struct rp_error *err)
 
 	if (context->starts++)
 		return 0;
-	if (!make_arena(context, err))
-		r = -ENOMEM;
-	else
+	r = make_arena(context, err);
+	if (r == 0)
 		r = supervisor_new(&context->supervisor, context->arena, err);
 	if (r < 0) {
 		context->starts = 0;
@@ -203,8 +202,7 @@ void *rp_alloc(size_t size)
 
 	if (task)
 		return worker_alloc(task, size);
-	arena = runtime_arena(&e);
-	if (!arena) {
+	if (runtime_arena(&arena, &e) < 0) {
 		errno = ENOMEM;
 		return NULL;
 	}

@@ -7,8 +7,8 @@
 
 struct supervisor;
 
-/* This process's arena, made when first needed.  NULL and *err. */
-struct arena *runtime_arena(struct rp_error *err);
+/* This process's arena, made when first needed.  0, or a negative errno and *err. */
+int runtime_arena(struct arena **ret, struct rp_error *err);
 
 /* 1 when the memory lies in an arena that this process shares: its own, or one that an ancestor mapped. */
 int runtime_holds(const void *memory, size_t size);

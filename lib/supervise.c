@@ -32,6 +32,7 @@
 #define DELAY_FIRST INT64_C(1000000)
 #define DELAY_MOST INT64_C(90000000)
 #define STARTS_MOST 3                           /* deaths in a row before the worker was ready */
+#define FORKS_MOST 50
 #define IDLE INT64_C(1000000000)                /* after which free memory goes back */
 
 /* A worker's place in the supervisor's books. */
@@ -49,6 +50,8 @@ struct gang {
 	struct crew *crew;
 	int fd;
 	uint32_t alive;
+	int killed;                             /* all that were alive when it was stopped have got their SIGKILL */
+	int failed_forks;                       /* in a row */
 	struct post posts[];
 };
 
@@ -181,7 +184,8 @@ static void bury(struct supervision *s, struct gang *gang, uint32_t i, int code,
 	describe(crew, post->pid, code, usage, text, sizeof text);
 	post->pid = 0;
 	gang->alive--;
-	if (state != SLOT_RETIRED)
+	/* When the whole gang goes, its strays are killed once, behind the last of it. */
+	if (state != SLOT_RETIRED && (atomic_load(&crew->stop) <= CREW_CLOSES || !gang->alive))
 		kill_strays(s);
 	arena_recover(crew->arena, crew->heap + i);
 	if (state == SLOT_STARTING && atomic_load(&crew->stop) == CREW_RUNS)
@@ -250,6 +254,7 @@ static void reap(struct supervision *s)
 
 static void kill_gang(struct gang *gang)
 {
+	gang->killed = 1;
 	for (uint32_t i = 0; i < gang->crew->size; i++)
 		if (gang->posts[i].pid)
 			kill(gang->posts[i].pid, SIGKILL);
@@ -373,6 +378,20 @@ static int serve(struct supervision *s)
 	return 1;
 }
 
+/* A machine that has no room for another process may have some soon; a gang of which nobody is left does not wait long. */
+static void refork(struct supervision *s, struct gang *gang, uint32_t slot)
+{
+	int r = fork_worker(s, gang, slot);
+
+	if (r == 0) {
+		gang->failed_forks = 0;
+		return;
+	}
+	gang->posts[slot].due = clock_now() + DELAY_MOST;
+	if (++gang->failed_forks >= FORKS_MOST && !gang->alive)
+		crew_break(gang->crew, "no worker is left, and none can be forked: %s", strerror(-r));
+}
+
 /* Forks the workers whose time has come; the next time, or CLOCK_NEVER. */
 static int64_t replace(struct supervision *s)
 {
@@ -388,12 +407,12 @@ static int64_t replace(struct supervision *s)
 				continue;
 			if (stopped) {
 				post->due = CLOCK_NEVER;
-			} else if (post->due <= clock_now() && fork_worker(s, g, i) < 0) {
-				post->due = clock_now() + DELAY_MOST;
+			} else if (post->due <= clock_now()) {
+				refork(s, g, i);
 			}
 			next = post->due < next ? post->due : next;
 		}
-		if (stopped && atomic_load(&g->crew->stop) != CREW_CLOSES)
+		if (!g->killed && atomic_load(&g->crew->stop) > CREW_CLOSES)
 			kill_gang(g);
 	}
 	return next;

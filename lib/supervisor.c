@@ -103,15 +103,20 @@ int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error
 }
 
 /* The end of the connection is what ends it, also when a child that another thread forked meanwhile has a copy. */
-struct supervisor *supervisor_free(struct supervisor *supervisor)
+void supervisor_end(struct supervisor *supervisor)
 {
 	struct spawn_end end;
 
+	shutdown(supervisor->socket, SHUT_RDWR);
+	spawn_reap(supervisor->pid, supervisor->pidfd, CLOCK_NEVER, &end);
+}
+
+struct supervisor *supervisor_free(struct supervisor *supervisor)
+{
 	if (!supervisor)
 		return NULL;
-	shutdown(supervisor->socket, SHUT_RDWR);
+	supervisor_end(supervisor);
 	close_own(supervisor->socket);
-	spawn_reap(supervisor->pid, supervisor->pidfd, CLOCK_NEVER, &end);
 	close_own(supervisor->pidfd);
 	pthread_mutex_destroy(&supervisor->lock);
 	free(supervisor);
@@ -122,7 +127,7 @@ int supervisor_lives(struct supervisor *supervisor)
 {
 	struct pollfd poller = { .fd = supervisor->pidfd, .events = POLLIN };
 
-	return poll(&poller, 1, 0) == 0;
+	return poll(&poller, 1, 0) <= 0;        /* a signal is no end */
 }
 
 /* A supervisor that was killed may have left a copy of its end with a worker, so its own end is waited for too. */
@@ -238,7 +243,7 @@ int supervisor_ended(struct supervisor *supervisor, void *token, struct spawn_en
 	int64_t deadline = clock_deadline(BURIAL);
 
 	/* Its end is seen here before the supervisor has told how it was. */
-	if (atomic_load(&birth->state) == BIRTH_RUNS && poll(&poller, 1, 0) == 0 && supervisor_lives(supervisor))
+	if (atomic_load(&birth->state) == BIRTH_RUNS && poll(&poller, 1, 0) <= 0 && supervisor_lives(supervisor))
 		return -EAGAIN;
 	while (atomic_load(&birth->state) == BIRTH_RUNS && supervisor_lives(supervisor) && clock_left(deadline))
 		wait_on(&birth->state, BIRTH_RUNS, deadline);

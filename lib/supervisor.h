@@ -12,7 +12,8 @@ struct supervisor;
 /* Forks it: what it and its workers know is this process's memory of now.  -EAGAIN, -ENOMEM as fork. */
 int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error *err);
 
-/* Kills all that it has started, and waits until that and itself are gone. */
+/* Kills all that it has started, and waits until that and itself are gone.  The handle stays; may be repeated. */
+void supervisor_end(struct supervisor *supervisor);
 struct supervisor *supervisor_free(struct supervisor *supervisor);
 
 /* 0 once it has been killed. */

@@ -131,7 +131,8 @@ static struct note **sort_notes(struct wave *wave)
 	struct note **by_item = calloc(wave->count, sizeof *by_item);
 
 	for (struct note *note = wave->notes; by_item && note; note = note->next)
-		by_item[note->index] = note;
+		if (note->state == wave->states[note->index])   /* not one whose maker died before it set the state */
+			by_item[note->index] = note;
 	return by_item;
 }
 
@@ -139,7 +140,7 @@ static struct note *find_note(const struct wave *wave, uint32_t index)
 {
 	struct note *note = wave->notes;
 
-	while (note && note->index != index)
+	while (note && (note->index != index || note->state != wave->states[index]))
 		note = note->next;
 	return note;
 }
@@ -255,6 +256,8 @@ static void fill_outcomes(struct map *map, struct wave *wave, struct note **by_i
 		int state = final_state(wave->states[i]);
 		struct note *note = state == RP_CANCELLED ? NULL : by_item ? by_item[i] : find_note(wave, i);
 
+		if (note)
+			pool_stamp_note(map->pool, note);
 		pool_fill_outcome(map->pool, &outcomes[i], state, rank_of(state, wave->ranks[i]), note);
 	}
 }

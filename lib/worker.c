@@ -13,6 +13,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CLAIM_MOST 64u
@@ -124,6 +125,7 @@ static void run_plain(struct rp_task *task, struct job *job, uint32_t begin, uin
 			atomic_store_explicit(&states[i], RP_OK, memory_order_release);
 		else
 			settle_item(task, job, i, code);
+		atomic_signal_fence(memory_order_seq_cst);      /* before the next item is the current one */
 	}
 }
 
@@ -148,6 +150,7 @@ static void run_checked(struct rp_task *task, struct job *job, uint32_t begin, u
 		task->out = job->out ? job->out + i * job->out_size : NULL;
 		atomic_signal_fence(memory_order_seq_cst);
 		settle_item(task, job, i, job->fn(task, item, task->out));
+		atomic_signal_fence(memory_order_seq_cst);
 	}
 }
 
@@ -344,6 +347,21 @@ static int start(struct rp_task *task)
 	return 0;
 }
 
+/* Orphans of tasks come to the worker, their subreaper, and would stay zombies.  Looked at only when no task runs. */
+static void reap_orphans(const struct crew *crew)
+{
+	if (crew->kind == RP_PROCESSES)
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+}
+
+static void rest(struct rp_task *task, uint32_t bell, int *ran)
+{
+	reap_orphans(task->crew);
+	crew_idle(task->crew, task->slot, bell, *ran);
+	*ran = 0;
+}
+
 static int worker_serve(struct rp_task *task)
 {
 	struct crew *crew = task->crew;
@@ -357,10 +375,12 @@ static int worker_serve(struct rp_task *task)
 		if (work(task))
 			ran = 1;
 		else if (atomic_load(&crew->stop) == CREW_RUNS)
-			crew_idle(crew, task->slot, bell, ran), ran = 0;
+			rest(task, bell, &ran);
 	}
-	if (is_retiring(task))
-		crew_ring(crew, 1);
+	if (is_retiring(task)) {
+		crew_ring(crew, 1);             /* it may have been woken for work that it leaves to others */
+		crew_ring_for_range(crew);
+	}
 	if (crew->exit && atomic_load(&crew->stop) <= CREW_CLOSES)
 		call_hook(task, crew->exit);
 	clean(task);
