@@ -4,7 +4,7 @@
 #include "rankpool.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -391,6 +392,59 @@ static void binding_without_memory_near(void **state RP_UNUSED)
 	in_child(bind_without_memory);
 }
 
+/* The mode of the calling thread's memory policy, -1: this kernel does not tell. */
+static int policy(void)
+{
+	int mode;
+
+	return syscall(SYS_get_mempolicy, &mode, NULL, 0UL, NULL, 0UL) == 0 ? mode : -1;
+}
+
+static int prefer_near(void)
+{
+	struct place *places;
+	unsigned long first;
+	int one;
+
+	if (topology_plan(topology_here(NULL), RP_POOL(.workers = 1), &places, NULL) != 1 || place_bind(places) != 0)
+		return 1;
+	one = bits(places->nodes, &first) == 1;
+	return policy() == MPOL_PREFERRED || (!one && policy() != MPOL_DEFAULT) ? 0 : 2;
+}
+
+/* Somebody who said numactl --interleave meant it. */
+static int keep_policy(void)
+{
+	unsigned long nodes = 1;
+	struct place *places;
+
+	if (syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &nodes, 8 * sizeof nodes) != 0)
+		return 1;
+	if (topology_plan(topology_here(NULL), RP_POOL(.workers = 1), &places, NULL) != 1 || place_bind(places) != 0)
+		return 2;
+	return policy() == MPOL_INTERLEAVE ? 0 : 3;
+}
+
+static int prefer_nothing(void)
+{
+	struct place *places;
+
+	if (topology_plan(topology_here(NULL), RP_POOL(.workers = 1, .bind = "none"), &places, NULL) != 1)
+		return 1;
+	return place_bind(places) == 0 && policy() == MPOL_DEFAULT ? 0 : 2;
+}
+
+static void memory_policies(void **state RP_UNUSED)
+{
+	if (policy() != MPOL_DEFAULT) {
+		print_message("# this kernel has no memory policies, or one is set already\n");
+		skip();
+	}
+	in_child(prefer_near);
+	in_child(keep_policy);
+	in_child(prefer_nothing);
+}
+
 static void *look(void *arg)
 {
 	struct topology **ret = arg;
@@ -472,6 +526,7 @@ int main(void)
 		test(children_know_the_machine),
 		test(binding_to_cpus_that_are_not_there),
 		test(binding_without_memory_near),
+		test(memory_policies),
 		test(several_threads_ask),
 		test(this_machine_recorded),
 		test(another_machine_in_the_environment),
