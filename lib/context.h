@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +31,7 @@ struct context {
 	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
 	struct topology *topology;              /* this machine's, loaded when first needed */
 	struct rp_pool *pools;                  /* alive, newest first */
+	_Atomic uint64_t notes;                 /* texts of outcomes so far */
 	size_t orphans;                         /* futures that have outlived their pool, with results in the arena */
 	struct rp_process *processes;           /* started and not yet known to have ended, newest first */
 	unsigned process_number;                /* of the newest rp_process, for its default name */

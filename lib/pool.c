@@ -122,7 +122,7 @@ void pool_stamp_note(struct rp_pool *pool, struct note *note)
 {
 	note->owner = pool;
 	if (!note->serial)
-		note->serial = (uint64_t)(uintptr_t)pool << 20 ^ (atomic_fetch_add(&pool->note_serial, 1) + 1);
+		note->serial = atomic_fetch_add(&context_get()->notes, 1) + 1;
 }
 
 void pool_link_note(struct rp_pool *pool, struct note *note)

@@ -27,7 +27,6 @@ struct rp_pool {
 	uint64_t serial;                        /* of the newest job */
 	uint32_t jobs;                          /* bits: jobs in use */
 	struct note *notes;                     /* whose texts outcomes point to */
-	_Atomic uint64_t note_serial;
 	struct ticket_office office;
 	struct rp_future *holders[CREW_TICKETS];
 	struct rp_future *futures;              /* all that have not been freed, newest first */
