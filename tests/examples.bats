@@ -183,12 +183,14 @@ check_word_count()
 
 	command -v valgrind >/dev/null || skip "valgrind is not installed"
 	[[ ${CFLAGS-} != *-fsanitize=* ]] || skip "a build with sanitizers does not run under valgrind"
-	export HWLOC_COMPONENTS=-x86    # of which hwloc says on stderr that it does not work there
+	export HWLOC_COMPONENTS=-x86    # hwloc would say that it cannot ask the CPU itself here
 	wrapper="valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --log-file=log.%p"
+	wrapper+=" --suppressions=$top_srcdir/tests/valgrind.supp"
 	for name in "${names[@]}"; do
 		echo "$name"
 		"check_$name"
-		# Each process has a log of its own; with -q it holds errors, which begin so, and what valgrind says of itself.
+		# A worker's errors are in its own log, in lines that begin with ==PID==.  What begins with --PID-- is about
+		# system calls that this valgrind does not know, such as pidfd_open.
 		run -1 grep -h '^==' log.*
 		rm log.*
 	done
