@@ -86,6 +86,7 @@ struct arena {
 	uint64_t lent[ARENA_HEAPS / 64];        /* manager: heap numbers in use */
 	uint64_t rover; /* where the next search for a free run begins: a unit that is or was a head */
 	struct owned *owned;
+	struct owned *parents;                  /* the lists of the process that forked this one */
 };
 
 static unsigned class_of(size_t size)
@@ -477,6 +478,7 @@ static void forget_slabs(struct arena *arena)
 /* Another thread of the parent may have been changing the lists: they are left alone, not freed. */
 void arena_forked(struct arena *arena)
 {
+	arena->parents = arena->owned;
 	arena->owned = NULL;
 	pthread_mutex_init(&arena->lock, NULL);
 }
