@@ -86,7 +86,7 @@ struct arena {
 	uint64_t lent[ARENA_HEAPS / 64];        /* manager: heap numbers in use */
 	uint64_t rover; /* where the next search for a free run begins: a unit that is or was a head */
 	struct owned *owned;
-	struct owned *parents;                  /* the lists of the process that forked this one */
+	struct owned *parents;                  /* the lists of the processes that forked this one */
 };
 
 static unsigned class_of(size_t size)
@@ -478,7 +478,12 @@ static void forget_slabs(struct arena *arena)
 /* Another thread of the parent may have been changing the lists: they are left alone, not freed. */
 void arena_forked(struct arena *arena)
 {
-	arena->parents = arena->owned;
+	for (struct owned *o = arena->owned; o; o = o->next)
+		if (!o->next) {
+			o->next = arena->parents;
+			arena->parents = arena->owned;
+			break;
+		}
 	arena->owned = NULL;
 	pthread_mutex_init(&arena->lock, NULL);
 }
