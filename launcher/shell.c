@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* shell.c - choosing the shell, and finding the programs that it would find. */
+#include "shell.h"
+#include "cli.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+int shell_find(struct shell *ret, const char *name)
+{
+	static const char *const variables[] = { "PARALLEL_SHELL", "SHELL" };
+	int dialect;
+
+	ret->path = NULL;
+	for (size_t i = 0; i < sizeof variables / sizeof *variables && !ret->path; i++) {
+		const char *value = getenv(variables[i]);
+
+		if (value && *value)
+			ret->path = value;
+	}
+	if (!ret->path)
+		ret->path = "/bin/sh";
+	dialect = quote_dialect(ret->path);
+	if (dialect < 0) {
+		cli_say(name, "the quoting of the shell %s is not known; set PARALLEL_SHELL to another, such as /bin/sh",
+		        ret->path);
+		return -1;
+	}
+	ret->dialect = (enum quote_dialect)dialect;
+	return 0;
+}
+
+/* What sh, bash, dash, ksh, zsh, csh or fish run themselves, sorted.  A word too many costs the start of a shell, a word
+ * too few would run a program where the shell has something of its own. */
+static const char *const shell_words[] = {
+	"!", "-", ".", ":", "@", "[", "[[", "abbr", "alias", "alloc", "and", "argparse", "autoload", "begin", "bg",
+	"bind", "bindkey", "break", "breaksw", "builtin", "bye", "caller", "cap", "case", "cd", "chdir", "clone",
+	"command", "commandline", "comparguments", "compcall", "compctl", "compdescribe", "compfiles", "compgen",
+	"compgroups", "complete", "compopt", "compquote", "comptags", "comptry", "compvalues", "contains", "continue",
+	"coproc", "count", "declare", "default", "dirs", "disable", "disown", "do", "done", "echo", "echotc",
+	"echoti", "elif", "else", "emulate", "enable", "end", "endif", "endsw", "enum", "esac", "eval", "exec",
+	"exit", "export", "false", "fc", "fg", "fi", "filetest", "float", "for", "foreach", "function", "functions",
+	"getcap", "getln", "getopts", "glob", "hash", "hashstat", "help", "hist", "history", "hup", "if", "in",
+	"integer", "jobs", "kill", "let", "limit", "local", "log", "login", "logout", "ls-F", "mapfile", "math",
+	"nameref", "newgrp", "nice", "nocorrect", "noglob", "nohup", "not", "notify", "onintr", "or", "path", "popd",
+	"print", "printenv", "printf", "private", "pushd", "pushln", "pwd", "random", "read", "readarray", "readonly",
+	"realpath", "rehash", "repeat", "return", "sched", "select", "set", "setcap", "setenv", "setopt", "settc",
+	"setty", "setvar", "shift", "shopt", "sleep", "source", "stat", "status", "stop", "string", "suspend",
+	"switch", "telltc", "test", "then", "time", "times", "trap", "true", "ttyctl", "type", "typeset", "ulimit",
+	"umask", "unalias", "uncomplete", "unfunction", "unhash", "unlimit", "unset", "unsetenv", "unsetopt", "until",
+	"vared", "wait", "whence", "where", "which", "while", "zcompile", "zformat", "zle", "zmodload", "zparseopts",
+	"zregexparse", "zstyle", "{", "}",
+};
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, *(const char *const *)b);
+}
+
+/* bash puts functions into the environment as BASH_FUNC_name%%=() ... */
+static int is_exported_function(const char *name)
+{
+	static const char prefix[] = "BASH_FUNC_";
+	size_t length = strlen(name);
+
+	for (char **variable = environ; *variable; variable++) {
+		const char *rest = *variable + sizeof prefix - 1;
+
+		if (strncmp(*variable, prefix, sizeof prefix - 1) == 0 && strncmp(rest, name, length) == 0 &&
+		    strncmp(rest + length, "%%=", 3) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* A file that execve takes as it is.  Anything else that is executable is a script to the shell. */
+static int is_program(const char *path)
+{
+	struct stat status;
+	char magic[4] = { 0 };
+	ssize_t n;
+	int fd;
+
+	if (access(path, X_OK) < 0 || stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, magic, sizeof magic);
+	close(fd);
+	return (n == 4 && memcmp(magic, "\177ELF", 4) == 0) || (n >= 2 && memcmp(magic, "#!", 2) == 0);
+}
+
+/* The first executable of this name in PATH, whatever it is: a shell looks no further either. */
+static char *search(const char *name)
+{
+	const char *path = getenv("PATH");
+	struct stat status;
+	char *file;
+
+	for (const char *at = path; at; at = *at ? at + 1 : NULL) {
+		int length = (int)strcspn(at, ":");
+
+		if (asprintf(&file, "%.*s%s%s", length, at, length ? "/" : "./", name) < 0)
+			return NULL;
+		if (access(file, X_OK) == 0 && stat(file, &status) == 0 && S_ISREG(status.st_mode))
+			return file;
+		free(file);
+		at += length;
+	}
+	return NULL;
+}
+
+char *shell_program(const char *name)
+{
+	char *file;
+
+	if (bsearch(name, shell_words, sizeof shell_words / sizeof *shell_words, sizeof *shell_words, compare) ||
+	    is_exported_function(name))
+		return NULL;
+	file = strchr(name, '/') ? strdup(name) : search(name);
+	if (file && !is_program(file)) {
+		free(file);
+		return NULL;
+	}
+	return file;
+}
