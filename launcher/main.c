@@ -13,6 +13,7 @@ static const struct subcommand {
 	int (*run)(int argc, char **argv);      /* argv[0] is the subcommand's name; returns the exit status */
 	const char *summary;
 } subcommands[] = {
+	{ "map", map_main, "run a command over inputs, on ranked and pinned workers" },
 	{ "topo", topo_main, "show the machine, and where workers go on it" },
 	{ 0 }
 };

@@ -3,6 +3,7 @@
 #ifndef RP_LAUNCHER_SUBCOMMANDS_H
 #define RP_LAUNCHER_SUBCOMMANDS_H
 
+int map_main(int argc, char **argv);
 int topo_main(int argc, char **argv);
 
 #endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dispatch.c - the manager's loop.
+ *
+ * A few jobs per worker are in the pool's hands, so that no worker waits for the manager and yet no input is read before
+ * it is needed.  The loop sleeps in one poll() on all that can happen: a job has ended, an input has come, files of
+ * large output have come, a signal. */
+#include "dispatch.h"
+#include "cli.h"
+#include "command.h"
+#include "interrupt.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define JOBS_PER_WORKER 2
+#define SHOWN_MOST 200                          /* bytes of a job's inputs in a message */
+
+struct job {
+	struct rp_future *future;               /* NULL: the place is free */
+	unsigned long long seq;
+	struct buffer inputs;                   /* its values, a blank between them */
+};
+
+struct state {
+	const struct dispatch *dispatch;
+	struct tally *tally;
+	int pool_fd;                            /* polls readable when a job has ended; -1: no pool */
+	struct job *jobs;
+	size_t room, flying;
+	int ended;                              /* nothing more is started */
+	int starved;                            /* the next record has not come yet */
+	struct buffer packed;
+};
+
+/* ---- what became of a job ----------------------------------------------------------------------------- */
+
+/* Says something about a job, with the beginning of its inputs. */
+static void describe(const struct state *state, const struct job *job, const char *what)
+{
+	int shown = job->inputs.size < SHOWN_MOST ? (int)job->inputs.size : SHOWN_MOST;
+
+	cli_say(state->dispatch->name, "job %llu (%.*s%s): %s", job->seq, shown, shown ? job->inputs.data : "",
+	        job->inputs.size > SHOWN_MOST ? "..." : "", what);
+}
+
+static void report(struct state *state, const struct job *job, const struct result *result)
+{
+	const struct dispatch *dispatch = state->dispatch;
+	struct parcel parcel = { .fd = { -1, -1 } };
+	char what[96];
+
+	if (result->in_file[CAPTURE_OUT] || result->in_file[CAPTURE_ERR])
+		parcels_find(dispatch->parcels, job->seq, &parcel);
+	for (int i = 0; i < CAPTURE_STREAMS; i++)
+		if (result->in_file[i] && parcel.fd[i] < 0) {
+			describe(state, job, "its output is lost, too many files are open");
+			state->tally->broken = 1;
+		}
+	output_put(dispatch->output, result, &parcel, (struct slice){ job->inputs.data, job->inputs.size });
+	if (result->timed_out) {
+		snprintf(what, sizeof what, "ended, its time limit of %g s was over",
+		         (double)dispatch->plan->timeout / (double)RP_SECOND);
+		describe(state, job, what);
+	}
+	if (result->cut_short) {
+		snprintf(what, sizeof what, "no space is left in %.40s, its output may be incomplete", capture_directory());
+		describe(state, job, what);
+		state->tally->broken = 1;
+		state->ended = 1;
+	}
+	state->tally->failed += result->status != 0 || result->timed_out;
+	state->tally->done++;
+}
+
+static void finish(struct state *state, struct job *job)
+{
+	const struct rp_outcome *outcome = rp_future_outcome(job->future);
+	struct result result;
+	const void *data;
+	size_t size;
+
+	if (outcome->state == RP_OK) {
+		data = rp_future_data(job->future, &size);
+		if (runner_unpack(data, size, &result) < 0)
+			abort();
+		report(state, job, &result);
+	} else {
+		output_skip(state->dispatch->output, job->seq);
+		if (outcome->state != RP_CANCELLED) {
+			describe(state, job, outcome->text);
+			state->tally->failed++;
+			state->tally->done++;
+		}
+	}
+	job->future = rp_future_free(job->future);
+	job->inputs.size = 0;
+	state->flying--;
+}
+
+static void collect(struct state *state)
+{
+	for (size_t i = 0; i < state->room; i++)
+		if (state->jobs[i].future && rp_future_done(state->jobs[i].future))
+			finish(state, &state->jobs[i]);
+}
+
+/* ---- starting jobs ------------------------------------------------------------------------------------ */
+
+static void join_values(const struct record *record, struct buffer *ret)
+{
+	for (size_t i = 0; i < record->count; i++) {
+		if (i)
+			buffer_byte(ret, ' ');
+		buffer_add(ret, record->values[i].data, record->values[i].size);
+	}
+}
+
+static void submit(struct state *state, const struct record *record)
+{
+	struct job *job = state->jobs;
+	struct rp_error err;
+
+	while (job->future)
+		job++;
+	job->seq = record->seq;
+	join_values(record, &job->inputs);
+	state->packed.size = 0;
+	runner_pack(record, &state->packed);
+	if (rp_pool_submit(&job->future, state->dispatch->pool, runner_run, state->packed.data, state->packed.size, 0, NULL,
+	                   &err) < 0) {
+		cli_say(state->dispatch->name, "%s", err.text);
+		state->tally->broken = 1;
+		state->ended = 1;
+		job->inputs.size = 0;
+		return;
+	}
+	state->flying++;
+}
+
+static int has_room(const struct state *state)
+{
+	return !state->ended && state->flying < state->room && !output_is_full(state->dispatch->output);
+}
+
+static void feed(struct state *state)
+{
+	struct record record;
+
+	state->starved = 0;
+	while (has_room(state) && !state->starved) {
+		int r = inputs_next(state->dispatch->inputs, &record);
+
+		if (r > 0) {
+			submit(state, &record);
+		} else if (r == -EAGAIN) {
+			state->starved = 1;
+		} else {
+			state->ended = 1;
+			state->tally->broken |= r < 0;
+		}
+	}
+}
+
+/* ---- stopping ----------------------------------------------------------------------------------------- */
+
+static void stop_starting(struct state *state)
+{
+	state->ended = 1;
+	for (size_t i = 0; i < state->room; i++)
+		if (state->jobs[i].future)
+			rp_future_cancel(state->jobs[i].future);
+	collect(state);
+}
+
+static void signal_commands(const struct plan *plan, int signal)
+{
+	for (unsigned i = 0; i < plan->workers; i++) {
+		pid_t group = plan->running[i];
+
+		if (group > 0)
+			kill(-group, signal);
+	}
+}
+
+static int any_running(const struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->workers; i++)
+		if (plan->running[i])
+			return 1;
+	return 0;
+}
+
+/* SIGTERM as often and as long as GNU parallel does it; what is left gets SIGKILL with the pool. */
+static void end_commands(struct state *state)
+{
+	const struct plan *plan = state->dispatch->plan;
+
+	stop_starting(state);
+	for (int i = 0; i < COMMAND_TERM_STEPS && any_running(plan); i++) {
+		signal_commands(plan, SIGTERM);
+		for (int64_t waited = 0; waited < command_term_steps[i] && any_running(plan); waited += 2 * RP_MILLISECOND)
+			nanosleep(&(struct timespec){ .tv_nsec = 2 * RP_MILLISECOND }, NULL);
+	}
+	signal_commands(plan, SIGKILL);
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------- */
+
+static void wait_for_news(struct state *state)
+{
+	const struct dispatch *dispatch = state->dispatch;
+	struct pollfd fds[] = {
+		{ .fd = state->pool_fd, .events = POLLIN },
+		{ .fd = interrupt_fd(), .events = POLLIN },
+		{ .fd = dispatch->parcels->end, .events = POLLIN },
+		{ .fd = state->starved ? inputs_fd(dispatch->inputs) : -1, .events = POLLIN },
+	};
+	uint64_t count;
+
+	if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
+		return;
+	/* How many have ended does not matter: collect() looks at all. */
+	if (fds[0].revents && read(fds[0].fd, &count, sizeof count) < 0)
+		return;
+	if (fds[1].revents)
+		interrupt_taken();
+	if (fds[2].revents)
+		parcels_take(dispatch->parcels);
+}
+
+static void say_what_the_signal_does(const struct state *state)
+{
+	cli_say(state->dispatch->name, "%s: starting nothing more, waiting for %zu running job%s%s",
+	        strsignal(interrupt_signal()), state->flying, state->flying == 1 ? "" : "s",
+	        interrupt_signal() == SIGHUP ? "" : " (once more ends them)");
+}
+
+/* 1 when the loop is over at once. */
+static int obey(struct state *state, int *draining)
+{
+	int error = output_error(state->dispatch->output);
+
+	if (interrupt_level() == INTERRUPT_NOW || error == EPIPE) {
+		end_commands(state);
+		state->tally->ended = state->flying;
+		return 1;
+	}
+	if (!*draining && (interrupt_level() == INTERRUPT_DRAIN || error)) {
+		*draining = 1;
+		stop_starting(state);
+		if (interrupt_level() && state->flying)
+			say_what_the_signal_does(state);
+	}
+	return 0;
+}
+
+void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
+{
+	size_t room = (size_t)dispatch->plan->workers * JOBS_PER_WORKER;
+	struct state state = { .dispatch = dispatch, .tally = ret, .room = room, .pool_fd = rp_pool_fd(dispatch->pool) };
+	int draining = 0;
+
+	*ret = (struct tally){ 0 };
+	state.jobs = resized(NULL, room, sizeof *state.jobs);
+	memset(state.jobs, 0, room * sizeof *state.jobs);
+	for (;;) {
+		collect(&state);
+		if (obey(&state, &draining))
+			break;
+		feed(&state);
+		if (!state.flying && state.ended)
+			break;
+		wait_for_news(&state);
+	}
+	for (size_t i = 0; i < room; i++) {
+		rp_future_free(state.jobs[i].future);
+		buffer_free(&state.jobs[i].inputs);
+	}
+	free(state.jobs);
+	buffer_free(&state.packed);
+}
+
+static void show(const struct dispatch *dispatch, const struct record *record)
+{
+	unsigned slot = (unsigned)((record->seq - 1) % dispatch->plan->workers) + 1;
+	struct parcel none = { .fd = { -1, -1 } };
+	struct result result = { .seq = record->seq };
+	struct buffer line = { 0 }, tag = { 0 };
+
+	template_line(dispatch->plan->template, record, slot, &line);
+	buffer_byte(&line, '\n');
+	result.data[CAPTURE_OUT] = line.data;
+	result.sizes[CAPTURE_OUT] = line.size;
+	join_values(record, &tag);
+	output_put(dispatch->output, &result, &none, (struct slice){ tag.data, tag.size });
+	buffer_free(&line);
+	buffer_free(&tag);
+}
+
+void dispatch_show(const struct dispatch *dispatch, struct tally *ret)
+{
+	struct state state = { .dispatch = dispatch, .tally = ret, .starved = 1, .pool_fd = -1 };
+	struct record record;
+	int r = 0;
+
+	*ret = (struct tally){ 0 };
+	while (!interrupt_level() && !output_error(dispatch->output)) {
+		r = inputs_next(dispatch->inputs, &record);
+		if (r > 0)
+			show(dispatch, &record);
+		else if (r == -EAGAIN)
+			wait_for_news(&state);
+		else
+			break;
+	}
+	ret->broken = r < 0 && r != -EAGAIN;
+}
