@@ -9,7 +9,10 @@
 
 #define WORD_BITS (CHAR_BIT * sizeof(unsigned long))
 
-static struct context context = { .lock = PTHREAD_MUTEX_INITIALIZER, .lifeline = { -1, -1 }, .leash = -1 };
+#define FRESH .lock = PTHREAD_MUTEX_INITIALIZER, .lifeline = { -1, -1 }, .leash = -1
+
+/* Within one page, as each that is written after a fork costs the child a copy. */
+static struct context context __attribute__((aligned(1024))) = { FRESH };
 
 struct context *context_get(void)
 {
@@ -84,15 +87,21 @@ static void close_own(void)
 /* The lock may have been held by a thread that does not exist in the child, so it is made anew rather than unlocked. */
 static void after_fork(void)
 {
-	struct context old = context;
+	struct context fresh = {
+		FRESH,
+		.pid = getpid(),
+		.inherited = context.arena ? context.arena : context.inherited,
+		.topology = context.topology,
+		.hooked = context.hooked,
+		.ignored = context.ignored,
+		.pidfds = context.pidfds,
+		.environment = context.environment,
+		.thread_limit = context.thread_limit,
+	};
 
 	close_own();
-	context = (struct context){ .inherited = old.arena ? old.arena : old.inherited, .topology = old.topology, .hooked = old.hooked,
-		                    .ignored = old.ignored, .pidfds = old.pidfds, .environment = old.environment,
-		                    .thread_limit = old.thread_limit, .lifeline = { -1, -1 }, .leash = -1 };
-	memcpy(context.fds, old.fds, sizeof context.fds);
-	pthread_mutex_init(&context.lock, NULL);
-	context.pid = getpid();
+	memcpy(fresh.fds, context.fds, sizeof fresh.fds);
+	context = fresh;
 }
 
 /* What the program was started with has to be read before its main can change it. */

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CONTEXT_FD_PAGES 256
-#define CONTEXT_FD_PAGE 4096                    /* descriptors on one: 256 pages are the kernel's largest table */
+#define CONTEXT_FD_PAGES 16
+#define CONTEXT_FD_PAGE 65536                   /* descriptors on one: 16 pages are the kernel's largest table */
 
 struct arena;
 struct environment;

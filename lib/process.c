@@ -52,7 +52,7 @@ struct rp_process {
 	pthread_t thread;
 	int joinable;                           /* thread: neither joined nor detached yet */
 	int returned;                           /* thread: what becomes its exit code */
-	int done;                               /* thread: has left the handle alone, and is about to wake its sentinel */
+	int done;                               /* thread: has left the handle alone */
 };
 
 /* ---- the child's side --------------------------------------------------------------------------------- */
@@ -62,7 +62,9 @@ _Noreturn void process_run(const struct process_call *call)
 	struct context *context = context_get();
 	int code;
 
-	snprintf(context->name, sizeof context->name, "%s", call->name);
+	/* By hand, as each page of libc that a child is the first to touch costs it a microsecond. */
+	for (size_t i = 0; i < sizeof context->name - 1 && call->name[i]; i++)
+		context->name[i] = call->name[i];
 	context->is_daemon = (call->flags & RP_DAEMON) != 0;
 	code = call->target(call->arg, call->arg_size);
 	context_end();
@@ -72,10 +74,11 @@ _Noreturn void process_run(const struct process_call *call)
 static void tell_end(void *arg)
 {
 	struct rp_process *process = arg;
-	int sentinel = process->sentinel;
 
-	__atomic_store_n(&process->done, 1, __ATOMIC_RELEASE);
-	eventfd_write(sentinel, 1);             /* cannot block or fail: nobody else writes to it */
+	context_lock();
+	process->done = 1;
+	eventfd_write(process->sentinel, 1);    /* cannot block or fail: nobody else writes to it */
+	context_unlock();
 }
 
 static void *run_thread(void *arg)
@@ -160,13 +163,12 @@ static enum stage stage_of(const struct rp_process *process)
 static int check_end(struct rp_process *process)
 {
 	struct spawn_end end = { 0 };
-	struct pollfd poller = { .fd = process->sentinel, .events = POLLIN };
 	int r;
 
 	if (process->stage == ENDED)
 		return 0;
 	if (process->kind == RP_THREADS) {
-		if (poll(&poller, 1, 0) <= 0 || !__atomic_load_n(&process->done, __ATOMIC_ACQUIRE))
+		if (!process->done)
 			return -EAGAIN;
 		note_end(process, process->returned);
 		return 0;
@@ -348,17 +350,12 @@ static char *choose_name(const char *name)
 static int find_place(struct rp_process *process, const char *bind, struct rp_error *err)
 {
 	struct topology *topology;
-	int r;
 
 	process->place = malloc(sizeof *process->place);
 	if (!process->place)
 		return error_set(err, -ENOMEM, "rp_process_new: out of memory");
-	r = topology_load(&topology, NULL, NULL, err);
-	if (r < 0)
-		return r;
-	r = topology_locate(topology, bind, process->place, err);
-	topology_free(topology);
-	return r;
+	topology = topology_here(err);
+	return topology ? topology_locate(topology, bind, process->place, err) : -EINVAL;
 }
 
 int rp_process_new(struct rp_process **ret, const struct rp_process_options *options, struct rp_error *err)
@@ -456,6 +453,8 @@ static int start_process(struct rp_process *process, struct rp_error *err)
 		if (pid < 0)
 			return error_set(err, pid, "%s: no process: %s", process->name, strerror(-pid));
 	}
+	free(process->arg);
+	process->arg = NULL;
 	context_fd_add(fd);
 	context_lock();
 	process->starter = starter;
@@ -463,8 +462,6 @@ static int start_process(struct rp_process *process, struct rp_error *err)
 	process->sentinel = fd;
 	link_running(process);
 	context_unlock();
-	free(process->arg);
-	process->arg = NULL;
 	return 0;
 }
 

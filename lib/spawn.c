@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -25,6 +26,7 @@ struct launch {
 	pid_t parent;
 	int leash;              /* -1: the forking thread is the process's main one, PDEATHSIG will do */
 	int null;               /* -1: stdin stays */
+	uint64_t ignored;       /* signals that were when the program was started */
 	struct watch watch;
 	uint32_t flags;
 	const struct place *place;
@@ -106,15 +108,24 @@ static int tie_to_parent(const struct launch *launch)
 }
 
 /* Asking which signals have a handler costs as much as setting them all. */
-static void reset_signals(uint32_t flags)
+static void reset_signals(const struct launch *launch)
 {
 	struct sigaction normal = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
-	const sigset_t *ignored = &context_get()->ignored;
 
 	for (int s = 1; s < NSIG; s++)
-		sigaction(s, sigismember(ignored, s) == 1 ? &ignore : &normal, NULL);
-	if (flags & SPAWN_NO_SIGINT)
+		sigaction(s, launch->ignored >> (s - 1) & 1 ? &ignore : &normal, NULL);
+	if (launch->flags & SPAWN_NO_SIGINT)
 		sigaction(SIGINT, &ignore, NULL);
+}
+
+static uint64_t ignored_at_start(void)
+{
+	const sigset_t *set = &context_get()->ignored;
+	uint64_t bits = 0;
+
+	for (int s = 1; s < NSIG && s <= 64; s++)
+		bits |= (uint64_t)(sigismember(set, s) == 1) << (s - 1);
+	return bits;
 }
 
 static void offer_to_oom_killer(void)
@@ -206,7 +217,7 @@ static int set_up(const struct launch *launch)
 {
 	int r;
 
-	reset_signals(launch->flags);
+	reset_signals(launch);
 	r = tie_to_parent(launch);
 	if (r == 0 && launch->flags & SPAWN_GROUP)
 		r = setpgid(0, 0) < 0 ? -errno : 0;
@@ -243,7 +254,7 @@ static pid_t fork_blocked(struct launch *launch, int *ret_pidfd)
 		if (set_up(launch) < 0)
 			_exit(SPAWN_UNFIT);
 		sigemptyset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, NULL);
+		sigprocmask(SIG_SETMASK, &all, NULL);   /* its only thread */
 		return 0;
 	}
 	if (pid < 0) {
@@ -269,6 +280,7 @@ pid_t spawn_fork(uint32_t flags, const struct place *place, int *ret_pidfd)
 	pid_t pid;
 	int r;
 
+	launch.ignored = ignored_at_start();
 	if (!(flags & SPAWN_KEEP_STDIN)) {
 		launch.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		if (launch.null < 0)
@@ -298,8 +310,10 @@ out:
 
 _Noreturn void spawn_leave(int code)
 {
-	signal(SIGPIPE, SIG_IGN);
-	fflush(stdout);
-	fflush(stderr);
+	if (__fpending(stdout) || __fpending(stderr)) {
+		signal(SIGPIPE, SIG_IGN);
+		fflush(stdout);
+		fflush(stderr);
+	}
 	_exit(code & 255);
 }
