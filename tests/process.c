@@ -221,14 +221,11 @@ static int note_cpus(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
 static void bind_is_where_it_runs(void **state RP_UNUSED)
 {
 	cpu_set_t before, after;
-	struct topology *topology;
 	struct place place;
 
 	CPU_ZERO(&before);
 	sched_getaffinity(0, sizeof before, &before);
-	assert_int_equal(topology_load(&topology, NULL, NULL, NULL), 0);
-	assert_int_equal(topology_locate(topology, "pu:0", &place, NULL), 0);
-	topology_free(topology);
+	assert_int_equal(topology_locate(topology_here(NULL), "pu:0", &place, NULL), 0);
 	memcpy(board->text, place.cpus, sizeof(cpu_set_t));
 	assert_int_equal(CPU_COUNT((cpu_set_t *)board->text), 1);
 	assert_int_equal(run(RP_PROCESS(.target = note_cpus, .bind = "pu:0")), 0);
