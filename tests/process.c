@@ -32,6 +32,11 @@
 
 #include <cmocka.h>
 
+/* 1 in tests/process_supervised.c: every program calls rp_init first, and its supervisor forks the processes. */
+#ifndef SUPERVISED
+#define SUPERVISED 0
+#endif
+
 #define LONG (PATIENCE * RP_SECOND)
 
 static struct board *board;
@@ -62,6 +67,19 @@ static int wait_for_number(const void *arg, size_t arg_size RP_UNUSED)
 }
 
 /* ---- short forms, also for children ------------------------------------------------------------------- */
+
+/* First thing in every program. */
+static void init(void)
+{
+	if (SUPERVISED)
+		must(rp_init(NULL, NULL, RP_FATAL) == 0);
+}
+
+/* An orphan was killed: as a child of this process, the subreaper of its descendants, or of the supervisor. */
+static int was_killed(pid_t pid)
+{
+	return SUPERVISED ? WAIT_FOR(is_gone(pid)) : code_of(pid) == -SIGKILL;
+}
 
 static struct rp_process *make(const struct rp_process_options *options)
 {
@@ -444,7 +462,7 @@ static void proc_20_signals_before_the_start_are_refused(void **state RP_UNUSED)
 	rp_process_free(process);
 }
 
-/* The orphan is the program's own affair; it becomes a child of this process, the subreaper of its descendants. */
+/* The orphan is the program's own affair. */
 static int fork_and_wait(const void *arg, size_t arg_size)
 {
 	pid_t pid = fork();
@@ -466,7 +484,7 @@ static void proc_21_terminate_leaves_forked_grandchildren(void **state RP_UNUSED
 	assert_int_equal(finish(process), -SIGTERM);
 	assert_false(is_gone(board->pid[0]));
 	assert_int_equal(kill(board->pid[0], SIGKILL), 0);
-	assert_int_equal(code_of(board->pid[0]), -SIGKILL);
+	assert_true(was_killed(board->pid[0]));
 }
 
 static int fail_with_words(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
@@ -477,6 +495,7 @@ static int fail_with_words(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
 
 static void run_failing(void)
 {
+	init();
 	printf(" %d", run(RP_PROCESS(.target = fail_with_words)));
 }
 
@@ -552,12 +571,12 @@ static void proc_52_an_end_that_somebody_else_took_is_unknown(void **state RP_UN
 {
 	struct rp_process *process = start(RP_PROCESS(.target = nothing));
 
-	if (waitpid(rp_process_pid(process), NULL, 0) < 0) {
-		printf("# it is not a child of this process, so nobody else can reap it\n");
-		rp_process_join(process, LONG);
-		rp_process_free(process);
-		skip();
+	if (SUPERVISED) {
+		assert_int_equal(waitpid(rp_process_pid(process), NULL, 0), -1);
+		assert_int_equal(finish(process), 0);
+		return;
 	}
+	assert_int_equal(waitpid(rp_process_pid(process), NULL, 0), rp_process_pid(process));
 	assert_int_equal(rp_process_join(process, RP_FOREVER), 0);
 	assert_int_equal(rp_process_exitcode(process), RP_UNKNOWN);
 	assert_int_equal(rp_process_is_alive(process), 0);
@@ -623,6 +642,7 @@ static void start_and_exit(void)
 {
 	const int first = 0, second = 1, third = 2;
 
+	init();
 	rp_process_free(start(RP_PROCESS(.target = number_after_a_while, RP_ARG(first))));
 	kept[0] = start(RP_PROCESS(.target = number_after_a_while, RP_ARG(second)));
 	kept[1] = start(RP_THREAD(.target = number_after_a_while, RP_ARG(third)));
@@ -654,6 +674,7 @@ static int ignore_sigterm(const void *arg, size_t arg_size)
 
 static void exit_with_a_stubborn_daemon(void)
 {
+	init();
 	kept[0] = start(RP_PROCESS(.target = ignore_sigterm, .flags = RP_DAEMON));
 	board->pid[0] = rp_process_pid(kept[0]);
 	rp_process_free(start(RP_PROCESS(.target = stop_first, .flags = RP_DAEMON)));
@@ -716,7 +737,7 @@ static void proc_12_grandchildren_end_with_their_parent(void **state RP_UNUSED)
 	rp_process_terminate(process);
 	assert_int_equal(finish(process), -SIGTERM);
 	for (int i = 0; i < depth; i++)
-		assert_int_equal(code_of(board->pid[i]), -SIGKILL);
+		assert_true(was_killed(board->pid[i]));
 }
 
 struct id {
@@ -744,6 +765,7 @@ static void say_all_ids(void)
 {
 	const struct id empty = { 0 };
 
+	init();
 	must(run(RP_PROCESS(.target = say_id_and_go_on, RP_ARG(empty))) == 0);
 }
 
@@ -956,6 +978,7 @@ static void start_without_output(void)
 	} else {
 		close(STDOUT_FILENO);
 	}
+	init();
 	for (int i = 0; i < 4; i++) {
 		board->number[1] += run(RP_PROCESS(.target = close_output, RP_ARG(i))) != 0;
 		board->number[1] += run(RP_THREAD(.target = nothing)) != 0;
@@ -1054,11 +1077,13 @@ static void proc_41_nobody_joins_himself(void **state RP_UNUSED)
 {
 	struct rp_process *process;
 
-	board->number[0] = 0;
-	process = start(RP_PROCESS(.target = join_board));
-	memcpy(board->text, &process, sizeof process);
-	board->number[0] = 1;
-	assert_int_equal(finish(process), EPERM);
+	if (!SUPERVISED) {                      /* else a child has the memory of rp_init, without the handle */
+		board->number[0] = 0;
+		process = start(RP_PROCESS(.target = join_board));
+		memcpy(board->text, &process, sizeof process);
+		board->number[0] = 1;
+		assert_int_equal(finish(process), EPERM);
+	}
 	board->number[0] = 0;
 	process = start(RP_THREAD(.target = join_board));
 	memcpy(board->text, &process, sizeof process);
@@ -1093,6 +1118,7 @@ static void name_them(void)
 	struct rp_process *third = make(RP_PROCESS(.target = name_children));
 	char long_name[1000];
 
+	init();
 	must(strcmp(rp_process_name(first), "Process-1") == 0);
 	must(strcmp(rp_process_name(same), "x") == 0);
 	must(strcmp(rp_process_name(third), "Process-3") == 0);
@@ -1137,6 +1163,7 @@ static void read_beside_a_child(void)
 	char text[10] = "";
 	int ends[2];
 
+	init();
 	must(pipe(ends) == 0 && write(ends[1], "mine", 4) == 4);
 	dup2(ends[0], STDIN_FILENO);
 	must(run(RP_PROCESS(.target = read_stdin)) == 0);
@@ -1186,6 +1213,7 @@ static int say_child(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
 
 static void say_around(void)
 {
+	init();
 	printf("before ");
 	must(run(RP_PROCESS(.target = say_child)) == 0);
 	printf("between ");
@@ -1237,6 +1265,7 @@ static void register_and_start(void)
 {
 	const int by_return = 0, by_exit = 1;
 
+	init();
 	atexit(say_handler);
 	must(run(RP_PROCESS(.target = register_and_leave, RP_ARG(by_return))) == 0);
 	printf("1 ");
@@ -1295,7 +1324,7 @@ static int note_group(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
 static void group_is_the_callers(void **state RP_UNUSED)
 {
 	board->pid[0] = getpgrp();
-	assert_int_equal(run(RP_PROCESS(.target = note_group)), 0);
+	assert_int_equal(run(RP_PROCESS(.target = note_group)), SUPERVISED);
 }
 
 static int note_global(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
@@ -1303,13 +1332,13 @@ static int note_global(const void *arg RP_UNUSED, size_t arg_size RP_UNUSED)
 	return inherited[0] == (struct rp_process *)board ? 0 : 1;
 }
 
-static void memory_is_that_of_the_start(void **state RP_UNUSED)
+static void memory_is_that_of_the_fork(void **state RP_UNUSED)
 {
 	struct rp_process *process = make(RP_PROCESS(.target = note_global));
 
 	inherited[0] = (struct rp_process *)board;
 	assert_int_equal(rp_process_start(process, NULL), 0);
-	assert_int_equal(finish(process), 0);
+	assert_int_equal(finish(process), SUPERVISED);
 }
 
 /* ---- the death of the program ------------------------------------------------------------------------- */
@@ -1340,6 +1369,7 @@ static void start_families(void)
 	pthread_t thread;
 	pid_t stranger;
 
+	init();
 	start_in_thread(&of_main);
 	must(pthread_create(&thread, NULL, start_in_thread, &of_thread) == 0);
 	pthread_join(thread, NULL);
@@ -1371,7 +1401,7 @@ static void trap_12_all_end_with_the_program(void **state RP_UNUSED)
 	assert_int_equal(code_of(program), -SIGKILL);
 	for (int i = 1; i <= 26; i++)
 		if (board->pid[i])
-			assert_int_equal(code_of(board->pid[i]), -SIGKILL);
+			assert_true(was_killed(board->pid[i]));
 	assert_false(is_gone(board->pid[0]));
 	kill(board->pid[0], SIGKILL);
 	assert_int_equal(code_of(board->pid[0]), -SIGKILL);
@@ -1462,6 +1492,7 @@ static void threads_of_the_program_do_not_take_each_others_ends(void **state RP_
 
 static void exit_with_a_daemon_thread(void)
 {
+	init();
 	kept[0] = start(RP_THREAD(.target = wait_for_ever, .flags = RP_DAEMON));
 	exit(5);
 }
@@ -1470,6 +1501,7 @@ static void exit_from_a_thread_of_ours(void)
 {
 	const int code = 6, slot = 0;
 
+	init();
 	kept[0] = start(RP_PROCESS(.target = number_after_a_while, RP_ARG(slot)));
 	kept[1] = start(RP_THREAD(.target = exit_with, RP_ARG(code)));
 	wait_for_ever(NULL, 0);
@@ -1560,10 +1592,13 @@ static void fake_forget(void *arg)
 
 static const struct process_starter fake = { .start = fake_start, .ended = fake_ended, .forget = fake_forget };
 
+static const struct process_starter *real_starter;
+
 static int set_starter(void **state RP_UNUSED)
 {
 	memset(tokens, 0, sizeof tokens);
 	token_count = refusals = 0;
+	real_starter = context_get()->starter;
 	context_get()->starter = &fake;
 	return 0;
 }
@@ -1572,7 +1607,7 @@ static int unset_starter(void **state RP_UNUSED)
 {
 	int forgotten = 0;
 
-	context_get()->starter = NULL;
+	context_get()->starter = real_starter;
 	for (int i = 0; i < token_count; i++)
 		forgotten += tokens[i].forgotten == 1;
 	return forgotten == token_count ? 0 : -1;
@@ -1635,13 +1670,20 @@ static int set_up_group(void **state RP_UNUSED)
 
 	board = board_new();
 	sigaction(SIGALRM, &action, NULL);
+	init();
 	return prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 static int tear_down_group(void **state RP_UNUSED)
 {
-	pid_t left = waitpid(-1, NULL, WNOHANG);
+	pid_t left;
 
+	if (SUPERVISED) {
+		rp_finalize();
+		/* The supervisors of programs that were killed have ended by themselves, as orphans. */
+		WAIT_FOR(waitpid(-1, NULL, WNOHANG) < 0);
+	}
+	left = waitpid(-1, NULL, WNOHANG);
 	if (left >= 0)
 		printf("# a child is left: %d\n", (int)left);
 	board_free(board);
@@ -1702,7 +1744,7 @@ int main(void)
 		cmocka_unit_test(trap_11_handlers_and_masks_are_not_inherited),
 		cmocka_unit_test(trap_12_all_end_with_the_program),
 		cmocka_unit_test(group_is_the_callers),
-		cmocka_unit_test(memory_is_that_of_the_start),
+		cmocka_unit_test(memory_is_that_of_the_fork),
 		cmocka_unit_test(a_thread_lives_like_a_process),
 		cmocka_unit_test(a_thread_shares_memory),
 		cmocka_unit_test(many_threads_at_once),
@@ -1714,5 +1756,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_starter_may_refuse, set_starter, unset_starter),
 	};
 
-	return cmocka_run_group_tests_name("process", tests, set_up_group, tear_down_group);
+	return cmocka_run_group_tests_name(SUPERVISED ? "process_supervised" : "process", tests, set_up_group, tear_down_group);
 }
