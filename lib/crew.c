@@ -233,4 +233,7 @@ void crew_buried(struct crew *crew, uint32_t slot)
 
 	atomic_fetch_and(&crew->spinning[slot / 64], ~bit);
 	atomic_fetch_and(&crew->sleeping[slot / 64], ~bit);
+	/* It may have taken the mark of one that sleeps, and not yet woken it. */
+	for (uint32_t i = 0; i < crew->size; i++)
+		wake_slot(crew, i);
 }

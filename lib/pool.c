@@ -12,11 +12,12 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOOK INT64_C(100000000)                 /* ns between looks whether the supervisor still lives */
@@ -76,6 +77,17 @@ uint32_t pool_ended(const struct rp_pool *pool)
 	return atomic_load(&pool->crew->ended);
 }
 
+/* A zombie has ended: it may be long before whoever inherited it reaps it. */
+static void await_end(pid_t pid, int64_t deadline)
+{
+	struct pollfd poller = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+
+	if (poller.fd < 0)
+		return;
+	poll(&poller, 1, clock_poll_ms(deadline));
+	close(poller.fd);
+}
+
 /* Workers die with their supervisor (PDEATHSIG, some moments later), but then nobody sees to what they leave behind. */
 static void bury_workers(struct rp_pool *pool)
 {
@@ -85,8 +97,8 @@ static void bury_workers(struct rp_pool *pool)
 	for (uint32_t i = 0; i < crew->size; i++) {
 		pid_t pid = atomic_load(&crew->slots[i].pid);
 
-		while (pid && kill(pid, 0) == 0 && clock_left(deadline))
-			sched_yield();
+		if (pid)
+			await_end(pid, deadline);
 		arena_recover(crew->arena, crew->heap + i);
 		ticket_bury(crew, i, -SIGKILL, "", crew->fd);
 		job_bury(crew, i, -SIGKILL, "");

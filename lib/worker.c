@@ -272,7 +272,7 @@ static int do_job(struct rp_task *task, uint64_t seq)
 		return 0;
 	entered = then = clock_now();
 	adopt_job(task, job);
-	while (!is_retiring(task)) {
+	while (!is_retiring(task) && atomic_load_explicit(&crew->stop, memory_order_relaxed) <= CREW_CLOSES) {
 		count = job_claim(crew, task->slot, seq, claim_size(task, job, most), job->chunk != 0, &begin);
 		if (!count)
 			break;
