@@ -91,6 +91,7 @@ static void after_fork(void)
 		FRESH,
 		.pid = getpid(),
 		.inherited = context.arena ? context.arena : context.inherited,
+		.left = context.supervisor ? context.supervisor : context.left,
 		.topology = context.topology,
 		.hooked = context.hooked,
 		.ignored = context.ignored,

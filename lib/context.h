@@ -27,6 +27,7 @@ struct context {
 	int starts;                             /* rp_start calls not yet undone by rp_finalize */
 	struct supervisor *supervisor;          /* forked by rp_start; NULL without */
 	const struct process_starter *starter;  /* how rp_process_start forks once there is a supervisor; NULL: here */
+	struct supervisor *left;                /* a parent's: of no use here, but no leak either */
 	struct arena *arena;                    /* this process's, made when first needed */
 	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
 	struct topology *topology;              /* this machine's, loaded when first needed */

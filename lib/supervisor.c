@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BURIAL INT64_C(1000000000)              /* ns from a process's end to the supervisor's saying so, at most */
+#define BURIAL INT64_C(10000000000)             /* ns from a process's end to the supervisor's saying so, at most */
 
 struct supervisor {
 	pthread_mutex_t lock;                   /* one request at a time */

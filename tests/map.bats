@@ -420,7 +420,7 @@ interrupted()
 		((number == 128 + $(kill -l $signal)))
 		[[ $(tail -1 err) == "rankpool map: 0 jobs done, 0 of them failed, 2 ended, 2 not started" ]]
 		(($(wc -l <log) == 2))
-		until_true 2 nothing_left
+		until_true 10 nothing_left
 	done
 }
 
