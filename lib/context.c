@@ -3,16 +3,17 @@
 #include "context.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define WORD_BITS (CHAR_BIT * sizeof(unsigned long))
 
-#define FRESH .lock = PTHREAD_MUTEX_INITIALIZER, .lifeline = { -1, -1 }, .leash = -1
-
 /* Within one page, as each that is written after a fork costs the child a copy. */
-static struct context context __attribute__((aligned(1024))) = { FRESH };
+static struct context context __attribute__((aligned(1024))) = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .lifeline = { -1, -1 }, .leash = -1,
+};
 
 struct context *context_get(void)
 {
@@ -56,9 +57,14 @@ static unsigned long *fd_word(int fd)
 void context_fd_add(int fd)
 {
 	unsigned long *word = fd_word(fd);
+	int end = __atomic_load_n(&context.fd_end, __ATOMIC_RELAXED);
 
-	if (word)
-		__atomic_fetch_or(word, 1ul << fd % WORD_BITS, __ATOMIC_RELAXED);
+	if (!word)
+		return;
+	while (end <= fd)
+		if (__atomic_compare_exchange_n(&context.fd_end, &end, fd + 1, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			break;
+	__atomic_fetch_or(word, 1ul << fd % WORD_BITS, __ATOMIC_RELAXED);
 }
 
 void context_fd_remove(int fd)
@@ -71,12 +77,14 @@ void context_fd_remove(int fd)
 
 static void close_own(void)
 {
-	for (int p = 0; p < CONTEXT_FD_PAGES; p++) {
-		unsigned long *words = context.fds[p];
+	for (int first = 0; first < context.fd_end; first += (int)WORD_BITS) {
+		unsigned long *word = context.fds[first / CONTEXT_FD_PAGE];
 
-		for (size_t w = 0; words && w < CONTEXT_FD_PAGE / WORD_BITS; w++)
-			for (; words[w]; words[w] &= words[w] - 1)
-				close(p * CONTEXT_FD_PAGE + (int)(w * WORD_BITS) + __builtin_ctzl(words[w]));
+		if (!word)
+			continue;
+		word += first % CONTEXT_FD_PAGE / (int)WORD_BITS;
+		for (; *word; *word &= *word - 1)
+			close(first + __builtin_ctzl(*word));
 	}
 	if (context.lifeline[1] >= 0)
 		close(context.lifeline[1]);
@@ -87,22 +95,12 @@ static void close_own(void)
 /* The lock may have been held by a thread that does not exist in the child, so it is made anew rather than unlocked. */
 static void after_fork(void)
 {
-	struct context fresh = {
-		FRESH,
-		.pid = getpid(),
-		.inherited = context.arena ? context.arena : context.inherited,
-		.left = context.supervisor ? context.supervisor : context.left,
-		.topology = context.topology,
-		.hooked = context.hooked,
-		.ignored = context.ignored,
-		.pidfds = context.pidfds,
-		.environment = context.environment,
-		.thread_limit = context.thread_limit,
-	};
-
 	close_own();
-	memcpy(fresh.fds, context.fds, sizeof fresh.fds);
-	context = fresh;
+	if (context.arena)
+		context.inherited = context.arena;
+	memset(&context, 0, offsetof(struct context, hooked));
+	context.pid = getpid();
+	context.lifeline[0] = context.lifeline[1] = context.leash = -1;
 }
 
 /* What the program was started with has to be read before its main can change it. */

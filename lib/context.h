@@ -29,8 +29,6 @@ struct context {
 	const struct process_starter *starter;  /* how rp_process_start forks once there is a supervisor; NULL: here */
 	struct supervisor *left;                /* a parent's: of no use here, but no leak either */
 	struct arena *arena;                    /* this process's, made when first needed */
-	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
-	struct topology *topology;              /* this machine's, loaded when first needed */
 	struct rp_pool *pools;                  /* alive, newest first */
 	_Atomic uint64_t notes;                 /* texts of outcomes so far */
 	size_t orphans;                         /* futures that have outlived their pool, with results in the arena */
@@ -42,13 +40,18 @@ struct context {
 	void (*end_processes)(void);            /* exit hooks, set by the floors above when they are first used */
 	void (*end_pools)(void);
 	void (*end_runtime)(void);
+
+	/* From here on a forked child has what its parent had; above, what a program begins with. */
 	int hooked;                             /* atexit has been called */
+	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
+	struct topology *topology;              /* this machine's, loaded when first needed */
 	sigset_t ignored;                       /* signals that were ignored when the program was started */
 	int pidfds;                             /* whether the system has them: 1, -1, 0: not asked yet */
 	struct environment *environment;        /* what this process's variables were copied to, to set some */
 	unsigned thread_limit;                  /* what OMP_NUM_THREADS and its like were set to for this process; 0: not */
 	int lifeline[2];                        /* [1]: open in this process alone; its closing kills children of threads */
-	int leash;                              /* this process's end of its parent's lifeline; -1: none */
+	int leash;                              /* this process's end of its parent's lifeline; -1: none; both not kept */
+	int fd_end;                             /* above the highest one that was ever noted there */
 	unsigned long *fds[CONTEXT_FD_PAGES];   /* bits: descriptors that children are not to inherit */
 };
 

@@ -31,8 +31,8 @@ struct spawn_end {
  * the dispositions that the program was started with and an empty mask, the child was made to die with its parent (however
  * that dies, whichever thread forked), bound to *place (NULL: left as it is), and the flags were applied.  The variables
  * that set the number of threads of OpenMP and BLAS follow the place unless the user set them.  The library's own
- * descriptors are closed there (context_fd_add), and exit leaves by _exit: of the exit handlers only those run that the child
- * itself registered.
+ * descriptors are closed there (context_fd_add), and exit leaves by _exit: of the exit handlers only those run that the
+ * child itself registered.
  * Negative errno when there is no child; -ENOSYS from a thread other than the main one before Linux 5.6. */
 pid_t spawn_fork(uint32_t flags, const struct place *place, int *ret_pidfd);
 

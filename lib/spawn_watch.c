@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* spawn_watch.c - ends of children: the descriptor that tells of one, reaping, signals.
  *
- * The descriptor is a pidfd.  Where there is none, as under valgrind before 3.22, it is the read end of a pipe whose write end
- * the child keeps, and the pipe's owner is the child, which is how a signal finds it.  That is nearly as good: what the child
+ * The descriptor is a pidfd.  Where there is none, as under valgrind 3.19, it is the read end of a pipe whose write end the
+ * child keeps, and the pipe's owner is the child, which is how a signal finds it.  That is nearly as good: what the child
  * execs and what that forks delays the end that is seen, not the one that is reaped. */
 #include "spawn_watch.h"
 

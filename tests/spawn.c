@@ -842,8 +842,8 @@ static void printing_without_stdout_kills_nobody(void **state RP_UNUSED)
 
 /* ---- killing what is below ---------------------------------------------------------------------------- */
 
-/* A process that has left the group and lost its parent, one that is stopped, one that ignores what it can: each with a child
- * of its own.  Their pids go to the board from `slot` on. */
+/* A process that has left the group and lost its parent, one that is stopped, one that ignores what it can: each with a
+ * child of its own.  Their pids go to the board from `slot` on. */
 static void start_brood(int slot)
 {
 	for (int i = 0; i < 3; i++) {
