@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WARM = 5000, ROUNDS = 50000 };
+enum { BATCH = 1000 };
 
-/* One word each, on cache lines of their own. */
+/* One word each, on cache lines of their own; the last ping is 0. */
 struct table {
 	_Alignas(128) atomic_uint ping;
 	_Alignas(128) atomic_uint pong;
@@ -23,26 +23,30 @@ static int square(struct rp_task *task RP_UNUSED, const void *in, void *out)
 	return 0;
 }
 
-double apply_pool(void)
+static void apply(struct rp_pool *pool)
 {
-	struct rp_pool *pool;
-	double begin = 0, ns;
-
-	rp_pool_new(&pool, NULL, RP_FATAL);
-	for (uint64_t i = 0; i < WARM + ROUNDS; i++) {
+	for (uint64_t i = 0; i < BATCH; i++) {
 		uint64_t result;
 
-		if (i == WARM)
-			begin = now();
 		rp_pool_apply(pool, square, &i, sizeof i, &result, sizeof result, RP_FATAL);
 		if (result != i * i) {
 			fprintf(stderr, "apply %llu is wrong\n", (unsigned long long)i);
 			exit(1);
 		}
 	}
-	ns = (now() - begin) / ROUNDS;
+}
+
+double apply_pool(void)
+{
+	struct rounds rounds = { 0 };
+	struct rp_pool *pool;
+
+	rp_pool_new(&pool, NULL, RP_FATAL);
+	apply(pool);
+	while (again(&rounds))
+		apply(pool);
 	rp_pool_free(pool);
-	return ns;
+	return median(&rounds) / BATCH;
 }
 
 static void bind_to(const char *cpus)
@@ -57,11 +61,18 @@ static void bind_to(const char *cpus)
 
 static void answer_pings(struct table *table)
 {
-	for (unsigned i = 1; i <= WARM + ROUNDS; i++) {
-		while (atomic_load_explicit(&table->ping, memory_order_acquire) != i)
+	for (unsigned seen = 0, ping = 1; ping; seen = ping) {
+		while ((ping = atomic_load_explicit(&table->ping, memory_order_acquire)) == seen)
 			;
-		atomic_store_explicit(&table->pong, i, memory_order_release);
+		atomic_store_explicit(&table->pong, ping, memory_order_release);
 	}
+}
+
+static void ping(struct table *table, unsigned number)
+{
+	atomic_store_explicit(&table->ping, number, memory_order_release);
+	while (atomic_load_explicit(&table->pong, memory_order_acquire) != number)
+		;
 }
 
 /* On the first CPUs of two of the pool's workers. */
@@ -69,7 +80,8 @@ double apply_pingpong(void)
 {
 	struct table *table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct rp_worker_info infos[2];
-	double begin = 0, ns;
+	struct rounds rounds = { 0 };
+	unsigned number = 0;
 	int status;
 	pid_t pid;
 
@@ -88,15 +100,11 @@ double apply_pingpong(void)
 		_exit(0);
 	}
 	bind_to(infos[0].cpus);
-	for (unsigned i = 1; i <= WARM + ROUNDS; i++) {
-		if (i == WARM + 1)
-			begin = now();
-		atomic_store_explicit(&table->ping, i, memory_order_release);
-		while (atomic_load_explicit(&table->pong, memory_order_acquire) != i)
-			;
-	}
-	ns = (now() - begin) / ROUNDS;
+	while (again(&rounds))
+		for (int i = 0; i < BATCH; i++)
+			ping(table, ++number);
+	ping(table, 0);
 	if (waitpid(pid, &status, 0) < 0 || status != 0)
 		die("the other side");
-	return ns;
+	return median(&rounds) / BATCH;
 }

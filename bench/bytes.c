@@ -7,8 +7,6 @@
 
 enum { ITEMS = 128, PAGE_WORDS = 512 };
 
-static const double LONG_ENOUGH = 3e8;
-
 struct item {
 	uint64_t words[131072];
 };
@@ -51,41 +49,32 @@ double bytes_pool(void)
 {
 	struct item *items = make(ITEMS);
 	uint64_t sums[ITEMS];
+	struct rounds rounds = { 0 };
 	struct rp_pool *pool;
-	double begin, end;
-	int rounds = 0;
 
 	rp_pool_new(&pool, NULL, RP_FATAL);
 	rp_pool_map(pool, sum_pages, items, sums, ITEMS, NULL, RP_FATAL);
-	begin = now();
-	do {
+	while (again(&rounds))
 		rp_pool_map(pool, sum_pages, items, sums, ITEMS, NULL, RP_FATAL);
-		rounds++;
-		end = now();
-	} while (end - begin < LONG_ENOUGH);
 	rp_pool_free(pool);
 	check(items, sums);
 	free(items);
-	return (end - begin) / rounds / ITEMS;
+	return median(&rounds) / ITEMS;
 }
 
 double bytes_memcpy(void)
 {
 	struct item *items = make(ITEMS), *copies = make(ITEMS);
 	uint64_t sums[ITEMS];
-	double begin = now(), end;
-	int rounds = 0;
+	struct rounds rounds = { 0 };
 
-	do {
+	while (again(&rounds))
 		for (size_t i = 0; i < ITEMS; i++) {
 			memcpy(&copies[i], &items[i], sizeof *copies);
 			sum_pages(NULL, &copies[i], &sums[i]);
 		}
-		rounds++;
-		end = now();
-	} while (end - begin < LONG_ENOUGH);
 	check(items, sums);
 	free(items);
 	free(copies);
-	return (end - begin) / rounds / ITEMS;
+	return median(&rounds) / ITEMS;
 }

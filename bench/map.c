@@ -4,8 +4,6 @@
 
 enum { ITEMS = 10000000, CHECK_STEP = 997 };
 
-static const double LONG_ENOUGH = 2e8;
-
 static int square(struct rp_task *task RP_UNUSED, const void *in, void *out)
 {
 	const uint64_t *x = in;
@@ -35,20 +33,15 @@ static void check(const uint64_t *out)
 static double map(const struct rp_pool_options *options, size_t chunk, uint64_t *in, uint64_t *out)
 {
 	struct rp_pool *pool;
-	double begin, end;
-	int rounds = 0;
+	struct rounds rounds = { 0 };
 
 	rp_pool_new(&pool, options, RP_FATAL);
 	rp_pool_map(pool, square, in, out, ITEMS, RP_MAP(.chunk = chunk), RP_FATAL);
-	begin = now();
-	do {
+	while (again(&rounds))
 		rp_pool_map(pool, square, in, out, ITEMS, RP_MAP(.chunk = chunk), RP_FATAL);
-		rounds++;
-		end = now();
-	} while (end - begin < LONG_ENOUGH);
 	rp_pool_free(pool);
 	check(out);
-	return (end - begin) / rounds / ITEMS;
+	return median(&rounds) / ITEMS;
 }
 
 static double map_in_memory(const struct rp_pool_options *options, size_t chunk)
@@ -104,19 +97,14 @@ __attribute__((noinline)) static void loop(const uint64_t *in, uint64_t *out)
 double map_loop(void)
 {
 	uint64_t *in = need(malloc(ITEMS * sizeof *in)), *out = need(malloc(ITEMS * sizeof *out));
-	double begin, end;
-	int rounds = 0;
+	struct rounds rounds = { 0 };
 
 	fill(in, out);
 	loop(in, out);
-	begin = now();
-	do {
+	while (again(&rounds))
 		loop(in, out);
-		rounds++;
-		end = now();
-	} while (end - begin < LONG_ENOUGH);
 	check(out);
 	free(in);
 	free(out);
-	return (end - begin) / rounds / ITEMS;
+	return median(&rounds) / ITEMS;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* measure.c - bench/measure NAME: makes one measurement and prints its nanoseconds. */
+/* measure.c - bench/measure NAME: makes one measurement and prints its nanoseconds, the median of its rounds. */
 #include "measure.h"
 
 #include <string.h>

@@ -40,6 +40,44 @@ static inline _Noreturn void die(const char *what)
 	exit(1);
 }
 
+enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 200 };
+
+/* Times of a piece of work that is done again and again; {0} to begin with. */
+struct rounds {
+	double began, spent;
+	int count;
+	double times[ROUNDS_MOST];
+};
+
+/* while (again(&rounds)) work; - at least 0.2 s of it. */
+static inline int again(struct rounds *rounds)
+{
+	double t = now();
+
+	if (rounds->began > 0) {
+		rounds->times[rounds->count] = t - rounds->began;
+		rounds->spent += rounds->times[rounds->count++];
+	}
+	if (rounds->count == ROUNDS_MOST || (rounds->count >= ROUNDS_LEAST && rounds->spent > 2e8))
+		return 0;
+	rounds->began = now();
+	return 1;
+}
+
+static inline int compare_times(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Not the mean: what else the machine does hits few rounds. */
+static inline double median(struct rounds *rounds)
+{
+	qsort(rounds->times, (size_t)rounds->count, sizeof *rounds->times, compare_times);
+	return rounds->times[rounds->count / 2];
+}
+
 static inline void *need(void *memory)
 {
 	if (!memory)

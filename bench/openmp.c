@@ -6,8 +6,6 @@
 
 enum { ITEMS = 10000000, CHECK_STEP = 997 };
 
-static const double LONG_ENOUGH = 2e8;
-
 static void dynamic(const uint64_t *in, uint64_t *out)
 {
 #pragma omp parallel for schedule(dynamic, 1)
@@ -37,8 +35,7 @@ int main(int argc, char **argv)
 	                                                 : strcmp(how, "static") == 0 ? fixed
 	                                                                              : NULL;
 	uint64_t *in = need(malloc(ITEMS * sizeof *in)), *out = need(malloc(ITEMS * sizeof *out));
-	double begin, end;
-	int rounds = 0;
+	struct rounds rounds = { 0 };
 
 	if (!map) {
 		fprintf(stderr, "usage: openmp dynamic|guided|static\n");
@@ -49,16 +46,12 @@ int main(int argc, char **argv)
 		out[i] = 0;
 	}
 	map(in, out);
-	begin = now();
-	do {
+	while (again(&rounds))
 		map(in, out);
-		rounds++;
-		end = now();
-	} while (end - begin < LONG_ENOUGH);
 	for (uint64_t i = 0; i < ITEMS; i += CHECK_STEP)
 		if (out[i] != i * i)
 			return 1;
-	printf("%.3f\n", (end - begin) / rounds / ITEMS);
+	printf("%.3f\n", median(&rounds) / ITEMS);
 	free(in);
 	free(out);
 	return 0;

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WARM = 20, ROUNDS = 500 };
+enum { BATCH = 10 };
 
 static int target(const void *arg RP_UNUSED, size_t size RP_UNUSED)
 {
@@ -31,58 +31,51 @@ static void rankpool(const struct rp_process_options *options)
 
 double start_process(void)
 {
-	double begin = 0;
+	struct rounds rounds = { 0 };
 
-	for (int i = 0; i < WARM + ROUNDS; i++) {
-		if (i == WARM)
-			begin = now();
-		rankpool(RP_PROCESS(.target = target));
-	}
-	return (now() - begin) / ROUNDS;
+	while (again(&rounds))
+		for (int i = 0; i < BATCH; i++)
+			rankpool(RP_PROCESS(.target = target));
+	return median(&rounds) / BATCH;
 }
 
 double start_fork(void)
 {
-	double begin = 0;
+	struct rounds rounds = { 0 };
 
-	for (int i = 0; i < WARM + ROUNDS; i++) {
-		int status;
-		pid_t pid;
+	while (again(&rounds))
+		for (int i = 0; i < BATCH; i++) {
+			int status;
+			pid_t pid = fork();
 
-		if (i == WARM)
-			begin = now();
-		pid = fork();
-		if (pid == 0)
-			_exit(target(NULL, 0));
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-			die("fork");
-	}
-	return (now() - begin) / ROUNDS;
+			if (pid == 0)
+				_exit(target(NULL, 0));
+			if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+				die("fork");
+		}
+	return median(&rounds) / BATCH;
 }
 
 double start_thread(void)
 {
-	double begin = 0;
+	struct rounds rounds = { 0 };
 
-	for (int i = 0; i < WARM + ROUNDS; i++) {
-		if (i == WARM)
-			begin = now();
-		rankpool(RP_THREAD(.target = target));
-	}
-	return (now() - begin) / ROUNDS;
+	while (again(&rounds))
+		for (int i = 0; i < BATCH; i++)
+			rankpool(RP_THREAD(.target = target));
+	return median(&rounds) / BATCH;
 }
 
 double start_pthread(void)
 {
-	double begin = 0;
+	struct rounds rounds = { 0 };
 
-	for (int i = 0; i < WARM + ROUNDS; i++) {
-		pthread_t id;
+	while (again(&rounds))
+		for (int i = 0; i < BATCH; i++) {
+			pthread_t id;
 
-		if (i == WARM)
-			begin = now();
-		if (pthread_create(&id, NULL, thread, NULL) != 0 || pthread_join(id, NULL) != 0)
-			die("pthread");
-	}
-	return (now() - begin) / ROUNDS;
+			if (pthread_create(&id, NULL, thread, NULL) != 0 || pthread_join(id, NULL) != 0)
+				die("pthread");
+		}
+	return median(&rounds) / BATCH;
 }
