@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOK_MS 500
 #define JOBS_PER_WORKER 2
 #define SHOWN_MOST 200                          /* bytes of a job's inputs in a message */
 
@@ -224,7 +225,8 @@ static void wait_for_news(struct state *state)
 	};
 	uint64_t count;
 
-	if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
+	/* collect() finds out that the pool has lost its supervisor, of which no descriptor tells. */
+	if (poll(fds, sizeof fds / sizeof *fds, state->flying ? LOOK_MS : -1) < 0)
 		return;
 	/* How many have ended does not matter: collect() looks at all. */
 	if (fds[0].revents && read(fds[0].fd, &count, sizeof count) < 0)

@@ -98,6 +98,8 @@ static void after_fork(void)
 	close_own();
 	if (context.arena)
 		context.inherited = context.arena;
+	if (context.supervisor)
+		context.left = context.supervisor;
 	memset(&context, 0, offsetof(struct context, hooked));
 	context.pid = getpid();
 	context.lifeline[0] = context.lifeline[1] = context.leash = -1;

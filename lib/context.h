@@ -27,7 +27,6 @@ struct context {
 	int starts;                             /* rp_start calls not yet undone by rp_finalize */
 	struct supervisor *supervisor;          /* forked by rp_start; NULL without */
 	const struct process_starter *starter;  /* how rp_process_start forks once there is a supervisor; NULL: here */
-	struct supervisor *left;                /* a parent's: of no use here, but no leak either */
 	struct arena *arena;                    /* this process's, made when first needed */
 	struct rp_pool *pools;                  /* alive, newest first */
 	_Atomic uint64_t notes;                 /* texts of outcomes so far */
@@ -43,6 +42,7 @@ struct context {
 
 	/* From here on a forked child has what its parent had; above, what a program begins with. */
 	int hooked;                             /* atexit has been called */
+	struct supervisor *left;                /* a parent's: of no use here, but no leak either */
 	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
 	struct topology *topology;              /* this machine's, loaded when first needed */
 	sigset_t ignored;                       /* signals that were ignored when the program was started */

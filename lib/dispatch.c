@@ -317,19 +317,25 @@ int dispatch_send(struct rp_future *future)
 	return r;
 }
 
-int dispatch_look(struct rp_future *future)
+static int look(struct rp_future *future)
 {
 	struct rp_pool *pool = future->pool;
-	int ended = atomic_load(&future->ended);
+	int ended;
 
-	if (ended)
-		return 1;
 	pthread_mutex_lock(&pool->lock);
 	if (pool->first)
 		pump(pool);
 	ended = check(future);
 	pthread_mutex_unlock(&pool->lock);
 	return ended;
+}
+
+int dispatch_look(struct rp_future *future)
+{
+	if (atomic_load(&future->ended) || look(future))
+		return 1;
+	pool_mind(future->pool);
+	return look(future);
 }
 
 static void unlink_waiting(struct rp_pool *pool, struct rp_future *future)

@@ -107,6 +107,17 @@ static void bury_workers(struct rp_pool *pool)
 	}
 }
 
+void pool_mind(struct rp_pool *pool)
+{
+	if (!pool->supervisor || supervisor_lives(pool->supervisor))
+		return;
+	pthread_mutex_lock(&pool->lock);
+	crew_break(pool->crew, "the supervisor, which minds the workers, was killed");
+	if (!crew_is_empty(pool->crew))
+		bury_workers(pool);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline)
 {
 	struct crew *crew = pool->crew;
@@ -115,13 +126,8 @@ int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline)
 	atomic_fetch_add(&crew->waiting, 1);
 	wait_on(&crew->ended, seen, deadline < look ? deadline : look);
 	atomic_fetch_sub(&crew->waiting, 1);
-	if (pool->supervisor && pool_ended(pool) == seen && !supervisor_lives(pool->supervisor)) {
-		pthread_mutex_lock(&pool->lock);
-		crew_break(crew, "the supervisor, which minds the workers, was killed");
-		if (!crew_is_empty(crew))
-			bury_workers(pool);
-		pthread_mutex_unlock(&pool->lock);
-	}
+	if (pool_ended(pool) == seen)
+		pool_mind(pool);
 	return clock_left(deadline) ? 0 : -ETIMEDOUT;
 }
 
@@ -498,7 +504,9 @@ int rp_pool_fd(struct rp_pool *pool)
 
 	if (r < 0)
 		return r;
-	atomic_store(&pool->crew->fd_wanted, 1);
+	/* What ended before anybody asked may be looked for too. */
+	if (!atomic_exchange(&pool->crew->fd_wanted, 1) && write(pool->crew->fd, &(uint64_t){ 1 }, 8) < 0)
+		return -errno;
 	return pool->crew->fd;
 }
 

@@ -52,8 +52,11 @@ const char *pool_reason(const struct rp_pool *pool);
 /* The number to be seen by pool_wait: taken before looking for what one waits for. */
 uint32_t pool_ended(const struct rp_pool *pool);
 
-/* Sleeps until something of the pool has ended since `seen` was taken, or for a while: the caller looks again.  Notices that
- * the supervisor has been killed.  -ETIMEDOUT at the deadline. */
+/* Breaks the pool when its supervisor has been killed, which nobody else would tell. */
+void pool_mind(struct rp_pool *pool);
+
+/* Sleeps until something of the pool has ended since `seen` was taken, or for a while: the caller looks again.
+ * -ETIMEDOUT at the deadline. */
 int pool_wait(struct rp_pool *pool, uint32_t seen, int64_t deadline);
 
 /* 1 when memory can be used by the pool's workers where it is. */

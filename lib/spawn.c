@@ -3,6 +3,7 @@
 #include "spawn.h"
 
 #include "context.h"
+#include "descriptor.h"
 #include "spawn_watch.h"
 #include "topology.h"
 
@@ -14,12 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define OOM_RAISE 300           /* of 1000: ahead of everything of like size, not of something three times as big */
 #define OOM_MOST 1000
+#define STATUS 2048             /* bytes of /proc/self/status up to its signals, unless the user is in very many groups */
+
+/* A child pays about a microsecond for each page that it is the first to touch, also one of code, and does so each time that
+ * it is forked.  Hence what may look odd below: what can be done in the parent is, and system calls share one function. */
 
 /* What the child is to do before it returns from spawn_fork; made before the fork. */
 struct launch {
@@ -27,18 +33,28 @@ struct launch {
 	int leash;              /* -1: the forking thread is the process's main one, PDEATHSIG will do */
 	int null;               /* -1: stdin stays */
 	uint64_t ignored;       /* signals that were when the program was started */
+	uint64_t changed;       /* signals whose disposition may be another now */
 	struct watch watch;
 	uint32_t flags;
 	const struct place *place;
 };
 
+/* Only with something to write: a stream's lock is on a page that would have to be copied, in child and parent. */
+static void flush_output(void)
+{
+	if (__fpending(stdout))
+		fflush(stdout);
+	if (__fpending(stderr))
+		fflush(stderr);
+}
+
 /* Dying with a parent whose main thread did not fork.
  *
- * PDEATHSIG would come when the forking thread ends.  So the parent holds the write end of a pipe, its lifeline, that no other
- * process has: every forked child closes it (context.c), and an exec does.  Each child has a read end of its own, with
+ * PDEATHSIG would come when the forking thread ends.  So the parent holds the write end of a pipe, its lifeline, that no
+ * other process has: every forked child closes it (context.c), and an exec does.  Each child has a read end of its own, with
  * O_ASYNC and SIGKILL as the signal: when the write end closes, as it does however the parent dies, the kernel kills them.
  * One pipe does for all children; the read end is opened through /proc because signal and owner belong to the open file.
- * Linux before 5.6 sends these signals when any end of a pipe closes, so there the first child to end would kill the rest. */
+ * Linux before 5.6 sends these signals when any end of a pipe closes, so there the first child's end would kill the rest. */
 static int kernel_signals_last_writer_only(void)
 {
 	struct utsname name;
@@ -52,17 +68,11 @@ static int kernel_signals_last_writer_only(void)
  * another thread can have the write end without finding its number in the context. */
 static int make_lifeline(int *line)
 {
-	int low;
-
 	if (!kernel_signals_last_writer_only())
 		return -ENOSYS;
 	if (pipe2(line, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	low = line[1];
-	if (low <= STDERR_FILENO) {             /* was closed: what the program prints there must not get into the pipe */
-		line[1] = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		close(low);
-	}
+	line[1] = descriptor_high(line[1]);
 	close(line[0]);
 	return line[1] < 0 ? -EMFILE : 0;
 }
@@ -92,7 +102,7 @@ static int tie_to_parent(const struct launch *launch)
 	if (launch->flags & SPAWN_OUTLIVE)
 		return 0;
 	if (launch->leash < 0) {
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) < 0)
 			return -errno;
 		if (getppid() != launch->parent)
 			raise(SIGKILL);
@@ -107,25 +117,17 @@ static int tie_to_parent(const struct launch *launch)
 	return 0;
 }
 
-/* Asking which signals have a handler costs as much as setting them all. */
 static void reset_signals(const struct launch *launch)
 {
 	struct sigaction normal = { .sa_handler = SIG_DFL }, ignore = { .sa_handler = SIG_IGN };
 
-	for (int s = 1; s < NSIG; s++)
-		sigaction(s, launch->ignored >> (s - 1) & 1 ? &ignore : &normal, NULL);
+	for (uint64_t left = launch->changed; left; left &= left - 1) {
+		int bit = __builtin_ctzll(left);
+
+		sigaction(bit + 1, launch->ignored >> bit & 1 ? &ignore : &normal, NULL);
+	}
 	if (launch->flags & SPAWN_NO_SIGINT)
 		sigaction(SIGINT, &ignore, NULL);
-}
-
-static uint64_t ignored_at_start(void)
-{
-	const sigset_t *set = &context_get()->ignored;
-	uint64_t bits = 0;
-
-	for (int s = 1; s < NSIG && s <= 64; s++)
-		bits |= (uint64_t)(sigismember(set, s) == 1) << (s - 1);
-	return bits;
 }
 
 static void offer_to_oom_killer(void)
@@ -162,8 +164,8 @@ static void put_variable(char **list, size_t *count, char *text, size_t name)
 	*count += i == *count;
 }
 
-/* Sets what the user has not set: a value that an ancestor got here is not the user's.  Not by setenv: its lock may have been
- * held by another thread of the parent, and fork does not set that one free. */
+/* Sets what the user has not set: a value that an ancestor got here is not the user's.  Not by setenv: its lock may have
+ * been held by another thread of the parent, and fork does not set that one free. */
 static int limit_threads(unsigned cpus)
 {
 	static const char *const names[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" };
@@ -198,9 +200,9 @@ static int set_stdin(int null)
 {
 	if (null == STDIN_FILENO)
 		return fcntl(null, F_SETFD, 0) < 0 ? -errno : 0;
-	if (dup2(null, STDIN_FILENO) < 0)
+	if (syscall(SYS_dup3, null, STDIN_FILENO, 0) < 0)
 		return -errno;
-	close(null);
+	syscall(SYS_close, null);
 	return 0;
 }
 
@@ -237,13 +239,50 @@ static int set_up(const struct launch *launch)
 	return r;
 }
 
-/* A flush of an empty stream writes to its lock, and around a fork that copies the page, in the parent and in the child. */
-static void flush_pending(void)
+static uint64_t ignored_at_start(void)
 {
-	if (__fpending(stdout))
-		fflush(stdout);
-	if (__fpending(stderr))
-		fflush(stderr);
+	const sigset_t *set = &context_get()->ignored;
+	uint64_t bits = 0;
+
+	for (int s = 1; s < NSIG && s <= 64; s++)
+		bits |= (uint64_t)(sigismember(set, s) == 1) << (s - 1);
+	return bits;
+}
+
+static int read_field(const char *text, const char *name, int base, uint64_t *ret)
+{
+	const char *at = strstr(text, name);
+
+	if (at)
+		*ret = strtoull(at + strlen(name), NULL, base);
+	return at != NULL;
+}
+
+/* Setting all of them in each child takes a fifth of the time of a fork.  Looking is quicker, but sure only where no other
+ * thread can change one in the meantime.  Not inline, as the text would lie between the child and its stack. */
+static __attribute__((noinline)) uint64_t changed_signals(uint64_t ignored)
+{
+	uint64_t threads, now_ignored, caught, all = ~UINT64_C(0);
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	char text[STATUS];
+	ssize_t n;
+
+	if (fd < 0)
+		return all;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (!read_field(text, "\nThreads:", 10, &threads) || !read_field(text, "\nSigIgn:", 16, &now_ignored) ||
+	    !read_field(text, "\nSigCgt:", 16, &caught) || threads != 1)
+		return all;
+	return caught | (now_ignored ^ ignored);
+}
+
+static void unblock(void)
+{
+	uint64_t none = 0;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
 /* All signals are blocked until the child has its own dispositions: none of the program's handlers ever runs in it, and one
@@ -257,13 +296,14 @@ static pid_t fork_blocked(struct launch *launch, int *ret_pidfd)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	launch->ignored = ignored_at_start();
+	launch->changed = changed_signals(launch->ignored);
 	pid = fork();
 	if (pid == 0) {
 		watch_child(&launch->watch);
 		if (set_up(launch) < 0)
 			_exit(SPAWN_UNFIT);
-		sigemptyset(&all);
-		sigprocmask(SIG_SETMASK, &all, NULL);   /* its only thread */
+		unblock();
 		return 0;
 	}
 	if (pid < 0) {
@@ -289,7 +329,6 @@ pid_t spawn_fork(uint32_t flags, const struct place *place, int *ret_pidfd)
 	pid_t pid;
 	int r;
 
-	launch.ignored = ignored_at_start();
 	if (!(flags & SPAWN_KEEP_STDIN)) {
 		launch.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		if (launch.null < 0)
@@ -302,7 +341,7 @@ pid_t spawn_fork(uint32_t flags, const struct place *place, int *ret_pidfd)
 		pid = r;
 		goto out;
 	}
-	flush_pending();
+	flush_output();
 	pid = fork_blocked(&launch, ret_pidfd);
 	if (pid == 0)
 		return 0;
@@ -318,10 +357,8 @@ out:
 
 _Noreturn void spawn_leave(int code)
 {
-	if (__fpending(stdout) || __fpending(stderr)) {
+	if (__fpending(stdout) || __fpending(stderr))
 		signal(SIGPIPE, SIG_IGN);
-		fflush(stdout);
-		fflush(stderr);
-	}
+	flush_output();
 	_exit(code & 255);
 }

@@ -185,7 +185,6 @@ check_word_count()
 	[[ ${CFLAGS-} != *-fsanitize=* ]] || skip "a build with sanitizers does not run under valgrind"
 	export HWLOC_COMPONENTS=-x86    # hwloc would say that it cannot ask the CPU itself here
 	wrapper="valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --log-file=log.%p"
-	wrapper+=" --suppressions=$top_srcdir/tests/valgrind.supp"
 	for name in "${names[@]}"; do
 		echo "$name"
 		"check_$name"
