@@ -25,6 +25,12 @@ failing_shell()
 	echo "$PWD/ksh"
 }
 
+# Looks without being found: what is started for it has the test's mark, too.
+all_gone()
+{
+	(export -n TEST_MARK; nothing_left)
+}
+
 # Runs map with something wrong in its command line: exactly one line on stderr, which holds $1, nothing on stdout, a
 # status that is not zero, and no command started.
 refused()
@@ -361,7 +367,7 @@ refused()
 
 @test "descendants that commands leave behind end with rankpool" {
 	run -0 map 'sleep 1000 >/dev/null 2>&1 & setsid sleep 1000 & echo' ::: a b
-	until_true 2 nothing_left
+	until_true 2 all_gone
 }
 
 @test "a worker that is killed costs its job, and the others run" {
@@ -378,7 +384,7 @@ refused()
 	until_true 10 eval '(($(wc -l <began) == 2)) 2>/dev/null'
 	kill -KILL $manager
 	wait $manager || true
-	until_true 5 nothing_left
+	until_true 5 all_gone
 }
 
 # interrupted SIGNAL TIMES: starts four jobs, two at a time, and sends the signal once both run.
@@ -420,7 +426,7 @@ interrupted()
 		((number == 128 + $(kill -l $signal)))
 		[[ $(tail -1 err) == "rankpool map: 0 jobs done, 0 of them failed, 2 ended, 2 not started" ]]
 		(($(wc -l <log) == 2))
-		until_true 10 nothing_left
+		until_true 2 all_gone
 	done
 }
 
