@@ -27,7 +27,8 @@ void capture_sizes(const struct capture *capture, size_t sizes[CAPTURE_STREAMS])
  * meantime.  0, or a negative errno. */
 int capture_read(const struct capture *capture, int stream, size_t size, struct buffer *ret);
 
-/* 1 when their file system has no room left: what a command has written may be incomplete, though it need not have noticed. */
+/* 1 when their file system has no room left: what a command has written may be incomplete, though it need not have
+ * noticed. */
 int capture_is_short_of_room(const struct capture *capture);
 
 /* Makes the files ready for the next command: emptied, or new ones when `shared`, that is when somebody may still write to

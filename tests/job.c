@@ -243,7 +243,7 @@ static _Atomic uint8_t *open_job(struct crew *crew, uint32_t count, rp_task_fn *
 static void the_first_bad_item_has_a_note_and_all_on_request(void **state RP_UNUSED)
 {
 	static const uint32_t order[] = { 50, 70, 20, 20, 30, 0 };
-	static const int noted[] = { 1, 0, 1, 1, 0, 1 };        /* the second 20: the first may have died before it said why */
+	static const int noted[] = { 1, 0, 1, 1, 0, 1 }; /* the second 20: the first may have died before it said why */
 	struct arena *arena = real_arena();
 
 	for (int all = 0; all < 2; all++) {

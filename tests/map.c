@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/map.c - what a map returns, refuses, writes and leaves alone.  Ids such as pool_26 are those of the catalogue of what
- * multiprocessing's own tests demand. */
+/* tests/map.c - what a map returns, refuses, writes and leaves alone.  Ids such as pool_26 are those of the catalogue of
+ * what multiprocessing's own tests demand. */
 #include "pools.h"
 
 #include "memory.h"
@@ -396,8 +396,10 @@ static void pool_34_all_items_run_although_some_fail(void **state)
 		assert_int_equal(outcomes[i].started, 0);
 		assert_int_equal(outcomes[i].ended, 0);
 		assert_int_equal(out[i], in[i] < 0 ? 0x77777777 : in[i] * in[i]);
-		assert_string_equal(outcomes[i].text, in[i] == -7 ? "-7 is no good: 100%" : in[i] == -3 ? "the task returned -3" :
-		                                      in[i] < 0 ? "the task returned -2000000000" : "");
+		assert_string_equal(outcomes[i].text, in[i] == -7   ? "-7 is no good: 100%"
+		                                      : in[i] == -3 ? "the task returned -3"
+		                                      : in[i] < 0   ? "the task returned -2000000000"
+		                                                    : "");
 	}
 	rp_pool_free(pool);
 }
@@ -493,7 +495,8 @@ static void failing_maps_do_not_pile_up(void **state)
 
 static size_t size_of_item(size_t index)
 {
-	static const size_t sizes[] = { 0, 1, 7, 63, 64, 65, 4095, 4096, 4097, 32767, 32768, 32769, 65535, 65536, 100000, 3000000 };
+	static const size_t sizes[] = { 0,    1,     7,     63,    64,    65,    4095,   4096,
+		                        4097, 32767, 32768, 32769, 65535, 65536, 100000, 3000000 };
 
 	return sizes[index % LENGTH(sizes)];
 }
@@ -666,7 +669,9 @@ static int read_argument(struct rp_task *task, const void *in RP_UNUSED, void *o
 	size_t size = 99;
 	const struct wish *wish = rp_task_arg(task, &size);
 
-	*(int *)out = size == sizeof *wish && !strcmp(wish->text, "in a block") ? wish->number : wish ? -1 : (int)size - 1000;
+	*(int *)out = size == sizeof *wish && !strcmp(wish->text, "in a block") ? wish->number
+	              : wish                                                    ? -1
+	                                                                        : (int)size - 1000;
 	return 0;
 }
 
@@ -729,8 +734,8 @@ struct meeting {
 	uint32_t others;
 };
 
-/* The first item ends only when all others have, and these begin only when it has: a worker that kept more than the first item
- * to itself would wait for ever. */
+/* The first item ends only when all others have, and these begin only when it has: a worker that kept more than the
+ * first item to itself would wait for ever. */
 static int wait_for_others(struct rp_task *task, const void *in RP_UNUSED, void *out)
 {
 	struct meeting *meeting = (void *)(uintptr_t)rp_task_arg(task, NULL);

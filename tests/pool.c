@@ -213,7 +213,8 @@ static void pool_05_init_and_exit_run_once_in_each_worker(void **state)
 		struct rp_pool *pool;
 
 		memset(setup.hooks, 0, sizeof *setup.hooks);
-		pool = pool_in(state, 4, .init = begin_worker, .exit = end_worker, .init_arg = &setup, .init_arg_size = sizeof setup);
+		pool = pool_in(state, 4, .init = begin_worker, .exit = end_worker, .init_arg = &setup,
+		               .init_arg_size = sizeof setup);
 		if (tasks)
 			assert_int_equal(rp_pool_map(pool, use_worker, NULL, ranks, 100), 0);
 		assert_int_equal(rp_pool_close(pool), 0);
@@ -559,7 +560,8 @@ static void hooks_of_workers_that_are_terminated_do_not_run(void **state)
 	struct rp_pool *pool;
 
 	memset(setup.hooks, 0, sizeof *setup.hooks);
-	pool = pool_in(state, 2, .init = begin_worker, .exit = end_worker, .init_arg = &setup, .init_arg_size = sizeof setup);
+	pool = pool_in(state, 2, .init = begin_worker, .exit = end_worker, .init_arg = &setup,
+	               .init_arg_size = sizeof setup);
 	assert_int_equal(try_map(pool, 10), 0);
 	rp_pool_free(pool);
 	assert_int_equal(setup.hooks->exits, 0);
@@ -633,7 +635,8 @@ static void pool_56_workers_retire_after_max_tasks(void **state)
 		struct rp_pool *pool = pool_in(state, 3, .max_tasks = cases[c].max_tasks);
 
 		memset(lives, 0, LIVES * sizeof *lives);
-		assert_int_equal(rp_pool_map(pool, live, NULL, pids, 200, RP_MAP(.chunk = cases[c].chunk, RP_ARG(lives))), 0);
+		assert_int_equal(rp_pool_map(pool, live, NULL, pids, 200, RP_MAP(.chunk = cases[c].chunk, RP_ARG(lives))),
+		                 0);
 		check_lives(lives, cases[c].most, (200 + cases[c].most - 1) / cases[c].most, 200);
 		for (int rank = 0; rank < 3; rank++)
 			assert_int_not_equal(pid_of_worker(pool, rank), 0);
@@ -694,9 +697,9 @@ static int refused_here(struct rp_pool *pool)
 	struct rp_worker_info info;
 	int in = 1, out = 0;
 
-	return rp_pool_workers(pool) == -EPERM && rp_pool_worker(pool, 0, &info) == -EPERM && rp_pool_close(pool) == -EPERM &&
-	       rp_pool_terminate(pool) == -EPERM && rp_pool_join(pool, 0) == -EPERM && rp_pool_fd(pool) == -EPERM &&
-	       rp_pool_map(pool, twice, &in, &out, 1) == -EPERM &&
+	return rp_pool_workers(pool) == -EPERM && rp_pool_worker(pool, 0, &info) == -EPERM &&
+	       rp_pool_close(pool) == -EPERM && rp_pool_terminate(pool) == -EPERM && rp_pool_join(pool, 0) == -EPERM &&
+	       rp_pool_fd(pool) == -EPERM && rp_pool_map(pool, twice, &in, &out, 1) == -EPERM &&
 	       rp_pool_map_bytes(pool, twice, NULL, NULL, 1, NULL, NULL) == -EPERM &&
 	       rp_pool_apply(pool, twice, &in, 4, &out, 4, NULL) == -EPERM &&
 	       rp_pool_submit(&future, pool, twice, &in, 4, 4, NULL, NULL) == -EPERM;

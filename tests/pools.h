@@ -103,7 +103,8 @@ static inline int world_end(void **state)
 	({ \
 		struct rp_pool *pool_ = NULL; \
 		struct rp_error err_ = { .text = "" }; \
-		if (rp_pool_new(&pool_, RP_POOL(.workers = (count), .kind = world_of(state)->kind, ##__VA_ARGS__), &err_) < 0) \
+		if (rp_pool_new(&pool_, RP_POOL(.workers = (count), .kind = world_of(state)->kind, ##__VA_ARGS__), &err_) < \
+		    0) \
 			fail_msg("%s", err_.text); \
 		pool_; \
 	})

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/supervisor.c - what is left when workers, the supervisor or the program die: every other item exactly once, no hang, no
- * process, no memory. */
+/* tests/supervisor.c - what is left when workers, the supervisor or the program die: every other item exactly once, no
+ * hang, no process, no memory. */
 #include "pools.h"
 
 #include <pthread.h>
@@ -8,7 +8,19 @@
 #include <sys/resource.h>
 
 /* What a task does with its item. */
-enum way { LIVES, SEGFAULTS, ABORTS, DIVIDES, EXITS_0, EXITS_3, LEAVES_42, KILLS_ITSELF, TERMINATES_ITSELF, OVERFLOWS, WAYS };
+enum way {
+	LIVES,
+	SEGFAULTS,
+	ABORTS,
+	DIVIDES,
+	EXITS_0,
+	EXITS_3,
+	LEAVES_42,
+	KILLS_ITSELF,
+	TERMINATES_ITSELF,
+	OVERFLOWS,
+	WAYS
+};
 
 static const int code_of_way[WAYS] = {
 	[SEGFAULTS] = -SIGSEGV, [ABORTS] = -SIGABRT, [DIVIDES] = -SIGFPE, [EXITS_3] = 3, [LEAVES_42] = 42,
@@ -148,7 +160,8 @@ static void every_item_may_be_deadly(void **state)
 
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < ITEMS; i++)
-			trial->way[i] = (round == 0 && i == 0) || (round == 1 && i == ITEMS - 1) || round == 2 ? LEAVES_42 : LIVES;
+			trial->way[i] =
+				(round == 0 && i == 0) || (round == 1 && i == ITEMS - 1) || round == 2 ? LEAVES_42 : LIVES;
 		try_trial(pool, trial, 0);
 		check_trial(trial);
 	}
@@ -210,7 +223,8 @@ static void deaths_among_results_of_any_size(void **state)
 		for (size_t i = 0; i < 200; i++)
 			in[i] = i % 17 == 5 ? rp_text("died") : i % 23 == 6 ? rp_text("half done") :
 			        (struct rp_bytes){ text, (i + (size_t)round) * 22 };
-		assert_int_equal(rp_pool_map_bytes(pool, reply_or_die, in, out, 200, RP_MAP(.outcomes = outcomes), NULL), -ECHILD);
+		assert_int_equal(rp_pool_map_bytes(pool, reply_or_die, in, out, 200, RP_MAP(.outcomes = outcomes), NULL),
+		                 -ECHILD);
 		for (size_t i = 0; i < 200; i++) {
 			int died = i % 17 == 5 || i % 23 == 6;
 
@@ -309,15 +323,16 @@ static void check_after_killer(struct rp_pool *pool, uint32_t count, size_t chun
 		in[i] = i;
 	assert_int_equal(pthread_create(&killer.thread, NULL, kill_workers, &killer), 0);
 	code = rp_pool_map(pool, count_slowly, in, out, count,
-	                   RP_MAP(.chunk = chunk, .outcomes = outcomes, .arg = (void *)counter, .arg_size = count * 4), &err);
+	                   RP_MAP(.chunk = chunk, .outcomes = outcomes, .arg = (void *)counter, .arg_size = count * 4),
+	                   &err);
 	killer.stop = 1;
 	pthread_join(killer.thread, NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		if (outcomes[i].state == RP_OK && counter[i] == 1 && out[i] == 2 * i + 1)
 			continue;
 		if (outcomes[i].state != RP_DIED || outcomes[i].code != -SIGKILL || counter[i] > 1 || out[i])
-			fail_msg("seed %u, item %u: state %u, code %d, run %u times, result %u; %s", seed, i, outcomes[i].state,
-			         outcomes[i].code, counter[i], out[i], err.text);
+			fail_msg("seed %u, item %u: state %u, code %d, run %u times, result %u; %s", seed, i,
+			         outcomes[i].state, outcomes[i].code, counter[i], out[i], err.text);
 		died++;
 	}
 	assert_int_equal(code, died ? -ECHILD : 0);
@@ -582,7 +597,8 @@ static void return_with_pools(void)
 	struct rp_pool *pools[3];
 
 	for (size_t i = 0; i < LENGTH(pools); i++)
-		must(rp_pool_new(&pools[i], RP_POOL(.workers = 2, .kind = i == 1 ? RP_THREADS : RP_PROCESSES), RP_FATAL) == 0);
+		must(rp_pool_new(&pools[i], RP_POOL(.workers = 2, .kind = i == 1 ? RP_THREADS : RP_PROCESSES), RP_FATAL) ==
+		     0);
 	board->pid[10] = pid_of_worker(pools[0], 0);
 	board->pid[11] = pid_of_worker(pools[2], 1);
 	must(rp_pool_submit(NULL, pools[0], wait_for_ever, NULL, 0, 4, NULL, NULL) == 0);
