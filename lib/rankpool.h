@@ -183,8 +183,8 @@ int rp_node_count(void);
  *
  * A process runs one function beside its parent, with a copy of the parent's memory: that of rp_process_start, or of
  * rp_init in a program that called it.  stdin is /dev/null; stdout and stderr are flushed before the fork and at the end,
- * so that output appears once; it leaves by _exit and runs no atexit handler.  When its parent ends, however that
- * happens, it ends too. */
+ * so that output appears once; it leaves by _exit, also when it calls exit, and runs no atexit handler of its parent's.
+ * When its parent ends, however that happens, it ends too. */
 
 #define RP_RUNNING     INT32_MIN               /* rp_process_exitcode: no exit code yet */
 #define RP_NOT_STARTED (INT32_MIN + 1)
@@ -201,7 +201,7 @@ struct rp_process_options {
 	const char *name;                      /* NULL: "Process-N" */
 	const char *bind;                      /* an hwloc location, "core:3"; NULL: anywhere */
 	uint32_t kind;
-	uint32_t flags;                        /* RP_DAEMON */
+	uint32_t flags;                        /* RP_DAEMON; what a daemon starts is a daemon without it */
 	int32_t node;                          /* 0: the manager's */
 	uint32_t reserved;
 };
