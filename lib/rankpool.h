@@ -215,11 +215,11 @@ int rp_process_new(struct rp_process **ret, const struct rp_process_options *opt
 int rp_process_start(struct rp_process *process, struct rp_error *err);
 
 /* Waits up to `timeout` for its end.  0: it has ended, also when it had before; -ETIMEDOUT: not yet; -EINVAL: not
- * started. */
+ * started; -EDEADLK: a thread that waits for itself. */
 int rp_process_join(struct rp_process *process, int64_t timeout);
 
-/* Its exit code 0..255, -signal when a signal killed it, else RP_RUNNING, RP_NOT_STARTED or RP_UNKNOWN.  Never an errno,
- * never blocks. */
+/* Its exit code 0..255, -signal when a signal killed it, else RP_RUNNING, RP_NOT_STARTED or RP_UNKNOWN, which a handle of
+ * another process is, too.  Never an errno, never blocks. */
 int rp_process_exitcode(const struct rp_process *process);
 
 /* 1 while it runs, 0 before and after.  Never blocks. */
