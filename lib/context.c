@@ -128,6 +128,19 @@ void context_end(void)
 		context.end_runtime();
 }
 
+static void at_exit(void)
+{
+	context.exiting_thread = pthread_self();
+	context.exiting = 1;
+	context_end();
+}
+
+void context_hold(void)
+{
+	while (context.exiting && !pthread_equal(context.exiting_thread, pthread_self()))
+		pause();
+}
+
 void context_hook_exit(void)
 {
 	int first;
@@ -137,5 +150,5 @@ void context_hook_exit(void)
 	context.hooked = 1;
 	context_unlock();
 	if (first)
-		atexit(context_end);
+		atexit(at_exit);
 }

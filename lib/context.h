@@ -39,6 +39,8 @@ struct context {
 	void (*end_processes)(void);            /* exit hooks, set by the floors above when they are first used */
 	void (*end_pools)(void);
 	void (*end_runtime)(void);
+	_Atomic int exiting;                    /* exit() runs, in: */
+	pthread_t exiting_thread;
 
 	/* From here on a forked child has what its parent had; above, what a program begins with. */
 	int hooked;                             /* atexit has been called */
@@ -71,6 +73,10 @@ void context_fd_remove(int fd);                 /* before it is closed */
 
 /* Has the exit hooks run when this process leaves by exit() or by returning from main; idempotent. */
 void context_hook_exit(void);
+
+/* In a thread whose call on a pool was ended by the end of the program: does not return, as what the thread would do next is no
+ * longer part of it (its main might return another exit code). */
+void context_hold(void);
 
 /* Runs them now, for a child that leaves by _exit: pools first, then processes, then what both stand on. */
 void context_end(void);

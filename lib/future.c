@@ -104,8 +104,11 @@ static int wait_until(struct rp_future *future, int64_t deadline)
 	for (;;) {
 		uint32_t seen = future->pool ? pool_ended(future->pool) : 0;
 
-		if (dispatch_look(future))
+		if (dispatch_look(future)) {
+			if (future->outcome.state == RP_CANCELLED)
+				context_hold();
 			return 0;
+		}
 		if (!clock_left(deadline) || pool_wait(future->pool, seen, deadline) == -ETIMEDOUT)
 			return dispatch_look(future) ? 0 : -ETIMEDOUT;
 	}

@@ -3,6 +3,7 @@
 #include "map.h"
 
 #include "clock.h"
+#include "context.h"
 #include "job.h"
 #include "options.h"
 #include "wave.h"
@@ -290,6 +291,8 @@ static int run(struct map *map, const struct rp_map_options *options, struct rp_
 	map->worst = RP_OK;
 	for (size_t base = 0; r == 0 && base < map->count; base += RANGE_MOST)
 		r = run_wave(map, base, err);
+	if (map->cut_short)
+		context_hold();
 	return r < 0 ? r : conclude(map, err);
 }
 
