@@ -26,6 +26,7 @@
 struct job {
 	struct rp_future *future;               /* NULL: the place is free */
 	unsigned long long seq;
+	int taken_back;                         /* cancelled, because nothing more is to be started */
 	struct buffer inputs;                   /* its values, a blank between them */
 };
 
@@ -36,6 +37,7 @@ struct state {
 	struct job *jobs;
 	size_t room, flying;
 	int ended;                              /* nothing more is started */
+	int lost;                               /* the pool has ended by itself, and that was said */
 	int starved;                            /* the next record has not come yet */
 	struct buffer packed;
 };
@@ -80,6 +82,28 @@ static void report(struct state *state, const struct job *job, const struct resu
 	state->tally->done++;
 }
 
+static void signal_commands(const struct plan *plan, int signal)
+{
+	for (unsigned i = 0; i < plan->workers; i++) {
+		pid_t group = plan->running[i];
+
+		if (group > 0)
+			kill(-group, signal);
+	}
+}
+
+/* The pool's own end cancels what nobody has taken back: all that it still had is lost, for one reason.  Workers and
+ * commands have died with the supervisor, which nobody is left to do for what the commands have started. */
+static void lose_pool(struct state *state, const char *why)
+{
+	signal_commands(state->dispatch->plan, SIGKILL);
+	if (!state->lost)
+		cli_say(state->dispatch->name, "%s: the jobs that it had are lost, and no more are started", why);
+	state->lost = 1;
+	state->tally->broken = 1;
+	state->ended = 1;
+}
+
 static void finish(struct state *state, struct job *job)
 {
 	const struct rp_outcome *outcome = rp_future_outcome(job->future);
@@ -94,7 +118,10 @@ static void finish(struct state *state, struct job *job)
 		report(state, job, &result);
 	} else {
 		output_skip(state->dispatch->output, job->seq);
-		if (outcome->state != RP_CANCELLED) {
+		if (outcome->state == RP_CANCELLED) {
+			if (!job->taken_back)
+				lose_pool(state, outcome->text);
+		} else {
 			describe(state, job, outcome->text);
 			state->tally->failed++;
 			state->tally->done++;
@@ -102,6 +129,7 @@ static void finish(struct state *state, struct job *job)
 	}
 	job->future = rp_future_free(job->future);
 	job->inputs.size = 0;
+	job->taken_back = 0;
 	state->flying--;
 }
 
@@ -176,18 +204,8 @@ static void stop_starting(struct state *state)
 	state->ended = 1;
 	for (size_t i = 0; i < state->room; i++)
 		if (state->jobs[i].future)
-			rp_future_cancel(state->jobs[i].future);
+			state->jobs[i].taken_back = rp_future_cancel(state->jobs[i].future) == 0;
 	collect(state);
-}
-
-static void signal_commands(const struct plan *plan, int signal)
-{
-	for (unsigned i = 0; i < plan->workers; i++) {
-		pid_t group = plan->running[i];
-
-		if (group > 0)
-			kill(-group, signal);
-	}
 }
 
 static int any_running(const struct plan *plan)

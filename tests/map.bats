@@ -387,6 +387,15 @@ refused()
 	until_true 5 all_gone
 }
 
+@test "a supervisor that is killed is said, and is no success" {
+	run -255 --separate-stderr map -k -j 1 'if [ {} = b ]; then kill -9 $(ps -o ppid= -p $PPID); sleep 1000; fi; echo {}' \
+		::: a b c d
+	[[ $output == a ]]
+	((${#stderr_lines[@]} == 1))
+	[[ $stderr == "rankpool map: the supervisor, which minds the workers, was killed: "* ]]
+	until_true 5 all_gone
+}
+
 # interrupted SIGNAL TIMES: starts four jobs, two at a time, and sends the signal once both run.
 interrupted()
 {
