@@ -74,8 +74,8 @@ void context_fd_remove(int fd);                 /* before it is closed */
 /* Has the exit hooks run when this process leaves by exit() or by returning from main; idempotent. */
 void context_hook_exit(void);
 
-/* In a thread whose call on a pool was ended by the end of the program: does not return, as what the thread would do next is no
- * longer part of it (its main might return another exit code). */
+/* In a thread whose call on a pool was ended by the end of the program: does not return, as what the thread would do
+ * next is no longer part of it (its main might return another exit code). */
 void context_hold(void);
 
 /* Runs them now, for a child that leaves by _exit: pools first, then processes, then what both stand on. */
