@@ -592,9 +592,10 @@ static void check_killed_job(const struct crew *crew, const _Atomic uint8_t *sta
 		assert_true(states[i] == RP_DIED || states[i] == (i % 1000 == 77 ? RP_FAILED : RP_OK));
 		assert_true(counter[i] == 1 || (states[i] == RP_DIED && counter[i] == 0));
 	}
+	/* One that was killed between its note and the item's state has left a note that nobody reads: the item died. */
 	for (const struct note *note = crew->jobs[0].notes; note; note = note->next) {
-		assert_int_equal(note->state, states[note->index]);
-		notes++;
+		assert_true(note->state == states[note->index] || states[note->index] == RP_DIED);
+		notes += note->state == states[note->index];
 	}
 	assert_int_equal(notes, died + failed);
 	assert_true(died <= (uint32_t)kills);
