@@ -128,8 +128,8 @@ static const char *next_name(const char *names, char copy[NAME_SIZE])
 }
 
 static const struct cli_option standard[] = {
-	{ "help", CLI_FLAG, 0, NULL, "print this and exit" },
-	{ "version", CLI_FLAG, 0, NULL, "print the version and exit" },
+	{ "h|help", CLI_FLAG, 0, NULL, "print this and exit" },
+	{ "V|version", CLI_FLAG, 0, NULL, "print the version and exit" },
 	{ 0 }
 };
 
@@ -344,7 +344,7 @@ static int parse_long(const struct cli_command *command, struct cursor *cursor, 
 	return take(command, cursor, option, name, equals ? equals + 1 : NULL, values) < 0 ? -1 : 1;
 }
 
-/* -abc, -jVALUE, -abj VALUE. */
+/* -abc, -jVALUE, -abj VALUE.  Returns what parse_long does. */
 static int parse_letters(const struct cli_command *command, struct cursor *cursor, void *values)
 {
 	const char *letters = cursor->argv[cursor->at] + 1;
@@ -353,6 +353,8 @@ static int parse_letters(const struct cli_command *command, struct cursor *curso
 		const struct cli_option *option = find_letter(command, *letters);
 		const char *attached = option && option->argument && letters[1] ? letters + 1 : NULL;
 
+		if (option && is_standard(option))
+			return print_standard(command, option);
 		if (!option || take(command, cursor, option, (char[]){ '-', *letters, 0 }, attached, values) < 0)
 			return -1;
 		if (option->argument)

@@ -68,6 +68,10 @@ options_of_page()
 	[[ -z $output ]]
 }
 
+@test "no word of an example is taken for punctuation, which would stick to the word before" {
+	run -1 grep -nE '^\.Dl .* [].,:;!?()[] ' "$top_srcdir"/man/*.[13]
+}
+
 @test "the example of rankpool(3) compiles and runs" {
 	sed -n '/^\.Sh EXAMPLES/,/^\.Sh ERRORS/p' "$top_srcdir/man/rankpool.3" | sed -n '/^\.Bd/,/^\.Ed/p' |
 		sed '/^\./d; s/\\e/\\/g' >example.c
