@@ -141,6 +141,8 @@ static int check_command(struct map *map, char **words, size_t count)
 	}
 	program = template_program(map->template);
 	map->program = program ? shell_program(program) : NULL;
+	if (!map->program && shell_check(&map->shell, NAME) < 0)
+		return CLI_FAILED;
 	map->plan.template = map->template;
 	map->plan.shell = map->shell.path;
 	map->plan.program = map->program;
@@ -320,6 +322,7 @@ static void release(struct map *map)
 	template_free(map->template);
 	inputs_free(map->inputs);
 	free(map->program);
+	shell_done(&map->shell);
 	free(map->options.files.items);
 }
 

@@ -3,6 +3,7 @@
 #include "shell.h"
 #include "cli.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,32 @@
 
 extern char **environ;
 
+/* The first executable of this name in PATH, whatever it is: a shell looks no further either. */
+static char *search(const char *name)
+{
+	const char *path = getenv("PATH");
+	struct stat status;
+	char *file;
+
+	for (const char *at = path; at; at = *at ? at + 1 : NULL) {
+		int length = (int)strcspn(at, ":");
+
+		if (asprintf(&file, "%.*s%s%s", length, at, length ? "/" : "./", name) < 0)
+			return NULL;
+		if (access(file, X_OK) == 0 && stat(file, &status) == 0 && S_ISREG(status.st_mode))
+			return file;
+		free(file);
+		at += length;
+	}
+	return NULL;
+}
+
 int shell_find(struct shell *ret, const char *name)
 {
 	static const char *const variables[] = { "PARALLEL_SHELL", "SHELL" };
 	int dialect;
 
-	ret->path = NULL;
+	*ret = (struct shell){ 0 };
 	for (size_t i = 0; i < sizeof variables / sizeof *variables && !ret->path; i++) {
 		const char *value = getenv(variables[i]);
 
@@ -33,7 +54,25 @@ int shell_find(struct shell *ret, const char *name)
 		return -1;
 	}
 	ret->dialect = (enum quote_dialect)dialect;
+	if (!strchr(ret->path, '/'))
+		ret->found = search(ret->path);
+	if (ret->found)
+		ret->path = ret->found;
 	return 0;
+}
+
+void shell_done(struct shell *shell)
+{
+	free(shell->found);
+}
+
+int shell_check(const struct shell *shell, const char *name)
+{
+	if (access(shell->path, X_OK) == 0)
+		return 0;
+	cli_say(name, "cannot execute the shell %s: %s; set PARALLEL_SHELL to another, such as /bin/sh", shell->path,
+	        strerror(errno));
+	return -1;
 }
 
 /* What sh, bash, dash, ksh, zsh, csh or fish run themselves, sorted.  A word too many costs the start of a shell, a word
@@ -95,26 +134,6 @@ static int is_program(const char *path)
 	n = read(fd, magic, sizeof magic);
 	close(fd);
 	return (n == 4 && memcmp(magic, "\177ELF", 4) == 0) || (n >= 2 && memcmp(magic, "#!", 2) == 0);
-}
-
-/* The first executable of this name in PATH, whatever it is: a shell looks no further either. */
-static char *search(const char *name)
-{
-	const char *path = getenv("PATH");
-	struct stat status;
-	char *file;
-
-	for (const char *at = path; at; at = *at ? at + 1 : NULL) {
-		int length = (int)strcspn(at, ":");
-
-		if (asprintf(&file, "%.*s%s%s", length, at, length ? "/" : "./", name) < 0)
-			return NULL;
-		if (access(file, X_OK) == 0 && stat(file, &status) == 0 && S_ISREG(status.st_mode))
-			return file;
-		free(file);
-		at += length;
-	}
-	return NULL;
 }
 
 char *shell_program(const char *name)

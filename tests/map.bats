@@ -21,7 +21,7 @@ map()
 # Whatever shell it is used as, it fails.
 failing_shell()
 {
-	ln -sf "$(command -v false)" ksh
+	ln -sf "$(type -P false)" ksh
 	echo "$PWD/ksh"
 }
 
@@ -193,7 +193,12 @@ refused()
 	[[ $output == "$PWD/ksh" ]]
 	PARALLEL_SHELL= run -0 map 'echo $0;:' ::: a
 	[[ $output == /bin/sh ]]
+	PARALLEL_SHELL=ksh PATH=$PWD:$PATH run -0 map 'echo $0;:' ::: a
+	[[ $output == "$PWD/ksh" ]]
 	PARALLEL_SHELL=/usr/bin/python3 refused "PARALLEL_SHELL" echo ::: a
+	PARALLEL_SHELL=$PWD/none/sh refused "cannot execute the shell $PWD/none/sh: No such file" 'touch started;' ::: a
+	PARALLEL_SHELL=$PWD/none/sh run -0 map "$(type -P echo)" ::: a
+	[[ $output == a ]]
 }
 
 @test "a command that does not exist fails each job and is said once for each" {
@@ -540,6 +545,15 @@ interrupted()
 
 @test "nowhere to keep output" {
 	TMPDIR=/nonexistent refused "/nonexistent" 'touch started;:' ::: a
+}
+
+@test "help and version, also by their letters" {
+	run -0 map -h
+	[[ $output == "$(map --help)" && $output == Usage:* ]]
+	run -0 map -kV
+	[[ $output == "$("$RANKPOOL" --version)" && $output == "rankpool "* ]]
+	run -0 "$RANKPOOL" -h
+	[[ $output == "$("$RANKPOOL" --help)" ]]
 }
 
 @test "subcommands" {
