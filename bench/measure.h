@@ -40,7 +40,7 @@ static inline _Noreturn void die(const char *what)
 	exit(1);
 }
 
-enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 200 };
+enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 1000 };
 
 /* Times of a piece of work that is done again and again; {0} to begin with. */
 struct rounds {
