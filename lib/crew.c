@@ -214,13 +214,16 @@ static int spin(struct crew *crew, uint32_t slot, uint32_t bell)
 	return found || tickets_wait(crew) || atomic_load(&crew->slots[slot].bell) != bell;
 }
 
-void crew_idle(struct crew *crew, uint32_t slot, uint32_t bell, int fresh)
+int crew_spin(struct crew *crew, uint32_t slot, uint32_t bell)
+{
+	return may_spin(crew) && spin(crew, slot, bell);
+}
+
+void crew_sleep(struct crew *crew, uint32_t slot, uint32_t bell)
 {
 	_Atomic uint64_t *mask = &crew->sleeping[slot / 64];
 	uint64_t bit = (uint64_t)1 << slot % 64;
 
-	if (fresh && may_spin(crew) && spin(crew, slot, bell))
-		return;
 	atomic_fetch_or(mask, bit);
 	if (!tickets_wait(crew) && atomic_load(&crew->stop) == CREW_RUNS)
 		wait_on(&crew->slots[slot].bell, bell, CLOCK_NEVER);

@@ -165,9 +165,10 @@ void crew_break(struct crew *crew, const char *format, ...) __attribute__((forma
 struct note *crew_note(struct crew *crew, uint32_t heap, enum rp_state state, int code, uint32_t rank, const char *text,
                        size_t size);
 
-/* In the worker: sleeps or spins until there may be work; `bell` is the slot's bell as it was before the worker last looked
- * for some.  `fresh`: it has just finished a task. */
-void crew_idle(struct crew *crew, uint32_t slot, uint32_t bell, int fresh);
+/* In the worker, which found no work; `bell` is the slot's bell as it was before it looked.  Spinning is for one that has just
+ * finished a task: 1 when there may be work, 0 when it took too long or enough others spin. */
+int crew_spin(struct crew *crew, uint32_t slot, uint32_t bell);
+void crew_sleep(struct crew *crew, uint32_t slot, uint32_t bell);
 
 /* In the supervisor, when the worker of a slot has died: the marks that it left behind. */
 void crew_buried(struct crew *crew, uint32_t slot);

@@ -111,6 +111,11 @@ void supervisor_end(struct supervisor *supervisor)
 	spawn_reap(supervisor->pid, supervisor->pidfd, CLOCK_NEVER, &end);
 }
 
+void supervisor_forked(struct supervisor *supervisor)
+{
+	free(supervisor);
+}
+
 struct supervisor *supervisor_free(struct supervisor *supervisor)
 {
 	if (!supervisor)

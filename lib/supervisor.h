@@ -16,6 +16,9 @@ int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error
 void supervisor_end(struct supervisor *supervisor);
 struct supervisor *supervisor_free(struct supervisor *supervisor);
 
+/* In a forked child: forgets the parent's handle. */
+void supervisor_forked(struct supervisor *supervisor);
+
 /* 0 once it has been killed. */
 int supervisor_lives(struct supervisor *supervisor);
 

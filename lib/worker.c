@@ -73,11 +73,21 @@ static const char *failure(const struct rp_task *task, int code, char *buffer, s
 	return buffer;
 }
 
-static void flush(void)
+/* Asked once per claim, which may be one cheap item: not by a call. */
+static inline int holds_output(FILE *stream)
 {
-	if (__fpending(stdout))
+#ifdef __GLIBC__
+	if (stream->_mode <= 0)                         /* not for wide characters, whose buffer is elsewhere */
+		return stream->_IO_write_ptr > stream->_IO_write_base;
+#endif
+	return __fpending(stream) > 0;
+}
+
+static inline void flush(void)
+{
+	if (holds_output(stdout))
 		fflush(stdout);
-	if (__fpending(stderr))
+	if (holds_output(stderr))
 		fflush(stderr);
 }
 
@@ -357,8 +367,10 @@ static void reap_orphans(const struct crew *crew)
 
 static void rest(struct rp_task *task, uint32_t bell, int *ran)
 {
-	reap_orphans(task->crew);
-	crew_idle(task->crew, task->slot, bell, *ran);
+	if (!*ran || !crew_spin(task->crew, task->slot, bell)) {
+		reap_orphans(task->crew);
+		crew_sleep(task->crew, task->slot, bell);
+	}
 	*ran = 0;
 }
 

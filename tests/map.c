@@ -366,7 +366,7 @@ static int reject_negative(struct rp_task *task, const void *in, void *out)
 {
 	int x = *(const int *)in;
 
-	*(int *)out = x * x;
+	*(int *)out = (int)((unsigned)x * (unsigned)x);
 	if (x == -7 || x == 7)
 		(void)!rp_task_fail(task, "%d is %s: 100%%", x, "no good");
 	return x < 0 ? x : 0;

@@ -42,6 +42,8 @@ trap 'rm -f "$out"' EXIT
 shm=$(own_shm; echo end)
 timeout -k 10 "$limit" "$@" </dev/null >"$out" 2>&1
 status=$?
+# cmocka 1.1 says of a skipped test that it is not ok.
+sed -i 's/^not ok \([0-9]*\) # SKIP \(.*\)/ok \1 - \2 # SKIP said above/' "$out"
 cat "$out"
 [ $status -ne 124 ] || echo "# $1 was ended after $limit s"
 # Both kinds of test exit with a small number when a test has failed; that is in the TAP and need not count twice.

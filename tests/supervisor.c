@@ -467,7 +467,7 @@ static pid_t supervisor_pid(void)
 static int wait_for_ever(struct rp_task *task, const void *in RP_UNUSED, void *out RP_UNUSED)
 {
 	board->pid[10 + rp_task_rank(task)] = getpid();
-	__atomic_fetch_add(&board->number[0], 1, __ATOMIC_SEQ_CST);
+	atomic_fetch_add(&board->number[0], 1);
 	while (pause())
 		;
 	return 0;
