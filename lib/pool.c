@@ -23,27 +23,36 @@
 #define LOOK INT64_C(100000000)                 /* ns between looks whether the supervisor still lives */
 #define ORPHANS INT64_C(1000000000)             /* ns that workers of a dead supervisor get to die */
 
-/* A task may have been given the address of a pool that was opened after its worker's memory was made: there is nothing to
- * look at, only the worker's own pools are known. */
-static int is_own(const struct rp_pool *pool)
+/* A worker or a process of this library, which may have the memory of rp_init: the handle of a pool that was made later
+ * points at nothing there, and must not be looked into. */
+static int is_child(void)
 {
 	const struct context *context = context_get();
+
+	return context->task || *context->name;
+}
+
+static int is_listed(const struct rp_pool *pool)
+{
 	const struct rp_pool *p;
 
-	if (!context->task)
-		return context_owns(pool->owner);
 	context_lock();
-	for (p = context->pools; p && p != pool; p = p->next)
+	for (p = context_get()->pools; p && p != pool; p = p->next)
 		;
 	context_unlock();
 	return p != NULL;
+}
+
+static int is_ours(const struct rp_pool *pool)
+{
+	return is_child() ? is_listed(pool) : context_owns(pool->owner);
 }
 
 int pool_check(const struct rp_pool *pool, const char *what, struct rp_error *err)
 {
 	if (!pool)
 		return error_set(err, -EINVAL, "%s: the pool is NULL", what);
-	if (!is_own(pool))
+	if (!is_ours(pool))
 		return error_set(err, -EPERM, "%s: the pool belongs to another process and cannot be used in this one", what);
 	return 0;
 }
@@ -584,22 +593,13 @@ int rp_pool_join(struct rp_pool *pool, int64_t timeout)
 	}
 }
 
-/* What a forked child has of its parent's pool. */
-static void drop_copy(struct rp_pool *pool)
-{
-	if (pool->own_supervisor)
-		supervisor_forked(pool->supervisor);
-	free(pool->threads);
-	free(pool);
-}
-
 struct rp_pool *rp_pool_free(struct rp_pool *pool)
 {
 	if (!pool)
 		return NULL;
-	if (!is_own(pool)) {
-		if (!context_get()->task)
-			drop_copy(pool);
+	if (!is_ours(pool)) {
+		if (!is_child())
+			free(pool);
 		return NULL;
 	}
 	strike_out(pool);
