@@ -165,8 +165,8 @@ void crew_break(struct crew *crew, const char *format, ...) __attribute__((forma
 struct note *crew_note(struct crew *crew, uint32_t heap, enum rp_state state, int code, uint32_t rank, const char *text,
                        size_t size);
 
-/* In the worker, which found no work; `bell` is the slot's bell as it was before it looked.  Spinning is for one that has just
- * finished a task: 1 when there may be work, 0 when it took too long or enough others spin. */
+/* In the worker, which found no work; `bell` is the slot's bell as it was before it looked.  Spinning is for one that
+ * has just finished a task: 1 when there may be work, 0 when it took too long or enough others spin. */
 int crew_spin(struct crew *crew, uint32_t slot, uint32_t bell);
 void crew_sleep(struct crew *crew, uint32_t slot, uint32_t bell);
 

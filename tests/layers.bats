@@ -11,7 +11,7 @@ floors=(
 	"process sync channel"
 	"crew job ticket supervise supervisor worker"
 	"agent link"
-	"runtime pool plan wave map dispatch future results"
+	"runtime outcome pool plan wave map dispatch future results"
 )
 
 # The modules that know what a machine looks like, and those of the command that draw one.
