@@ -198,19 +198,18 @@ void arena_recover(struct arena *arena, uint32_t heap)
 {
 	struct heap *h = &arena->heaps[heap];
 	uint64_t unit = atomic_load(&h->claim);
+	uint64_t w = unit ? atomic_load(&arena->words[unit - 1]) : 0;
 
-	/* First, as it may lie in the run, which is nobody else's yet. */
+	/* Before the run, in which it may lie, is anybody else's; but what the run was is remembered from before. */
 	arena_drop_pending(arena, heap);
-	if (unit) {
-		uint64_t w = atomic_load(&arena->words[--unit]);
-
+	if (unit--) {
 		/* What it had claimed behind was being joined to the run, or cut off from it. */
 		if (HEAP(w) == heap && TYPE(w) != FREE) {
 			atomic_compare_exchange_strong(&arena->header->top, &(uint64_t){ unit }, unit + LENGTH(w));
 			arena_release_rest(arena, heap, unit + LENGTH(w));
 		}
 		if (HEAP(w) == heap && TYPE(w) == CLAIMED)
-			arena_release(arena, unit, LENGTH(w), 0);
+			arena_release(arena, unit, LENGTH(w), SOME_REAL);
 		atomic_store(&h->claim, 0);
 	}
 }

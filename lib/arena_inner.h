@@ -17,7 +17,10 @@ enum type { UNKNOWN, FREE, CLAIMED, LARGE, SLAB };
 #define WORD(type, extra, heap, length) \
 	((uint64_t)(type) << 56 | (uint64_t)(extra) << 60 | (uint64_t)(heap) << 40 | (uint64_t)(length))
 #define TYPE(word) ((enum type)((word) >> 56 & 15))
-#define EXTRA(word) ((unsigned)((word) >> 60))  /* FREE, CLAIMED: 1 when its pages are real; SLAB: the class */
+#define EXTRA(word) ((unsigned)((word) >> 60))  /* FREE, CLAIMED: which pages are real; SLAB: the class */
+#define NONE_REAL 0u
+#define ALL_REAL 1u
+#define SOME_REAL 2u
 #define HEAP(word) ((uint32_t)((word) >> 40 & 0xffff))
 #define LENGTH(word) ((word) & 0xffffffffff)
 
@@ -75,8 +78,8 @@ uint64_t arena_claim(struct arena *arena, uint32_t heap, uint64_t want);
  * leaves no free run inside another. */
 void arena_settle(struct arena *arena, uint32_t heap, uint64_t unit, uint64_t word);
 
-/* Makes a run free; warm: its pages are real. */
-void arena_release(struct arena *arena, uint64_t unit, uint64_t count, int warm);
+/* Makes a run free; real: ALL_REAL, NONE_REAL or SOME_REAL. */
+void arena_release(struct arena *arena, uint64_t unit, uint64_t count, unsigned real);
 
 /* The same for the run behind one that this heap has claimed, if the heap holds it too. */
 void arena_release_rest(struct arena *arena, uint32_t heap, uint64_t unit);

@@ -40,9 +40,9 @@ static int populate(struct arena *arena, uint64_t unit, uint64_t count)
 	return -1;
 }
 
-void arena_release(struct arena *arena, uint64_t unit, uint64_t count, int warm)
+void arena_release(struct arena *arena, uint64_t unit, uint64_t count, unsigned real)
 {
-	atomic_store(&arena->words[unit], WORD(FREE, warm, 0, count));
+	atomic_store(&arena->words[unit], WORD(FREE, real, 0, count));
 	atomic_fetch_add(&arena->header->freed, 1);
 }
 
@@ -54,13 +54,13 @@ void arena_release_rest(struct arena *arena, uint32_t heap, uint64_t unit)
 		return;
 	w = atomic_load(&arena->words[unit]);
 	if (TYPE(w) == CLAIMED && HEAP(w) == heap)
-		arena_release(arena, unit, LENGTH(w), (int)EXTRA(w));
+		arena_release(arena, unit, LENGTH(w), EXTRA(w));
 }
 
 /* Joins the free runs behind a run that the caller holds CLAIMED. Returns the new length. */
 static uint64_t absorb(struct arena *arena, uint32_t heap, uint64_t unit, uint64_t word, uint64_t want)
 {
-	uint64_t length = LENGTH(word), warm = EXTRA(word);
+	uint64_t length = LENGTH(word), real = EXTRA(word);
 
 	while (length < want && unit + length < atomic_load(&arena->header->top)) {
 		_Atomic uint64_t *next = &arena->words[unit + length];
@@ -69,8 +69,8 @@ static uint64_t absorb(struct arena *arena, uint32_t heap, uint64_t unit, uint64
 		if (TYPE(w) != FREE || !atomic_compare_exchange_strong(next, &w, WORD(CLAIMED, EXTRA(w), heap, LENGTH(w))))
 			break;
 		length += LENGTH(w);
-		warm &= EXTRA(w);
-		atomic_store(&arena->words[unit], WORD(CLAIMED, warm, heap, length));
+		real = real == EXTRA(w) ? real : SOME_REAL;
+		atomic_store(&arena->words[unit], WORD(CLAIMED, real, heap, length));
 	}
 	return length;
 }
@@ -159,8 +159,8 @@ uint64_t arena_claim(struct arena *arena, uint32_t heap, uint64_t want)
 	}
 	word = atomic_load(&arena->words[unit]);
 	length = LENGTH(word);
-	if (!EXTRA(word) && populate_anyhow(arena, unit, want) < 0) {
-		arena_release(arena, unit, length, 0);
+	if (EXTRA(word) != ALL_REAL && populate_anyhow(arena, unit, want) < 0) {
+		arena_release(arena, unit, length, EXTRA(word));
 		atomic_store(&arena->heaps[heap].claim, 0);
 		return 0;
 	}

@@ -13,7 +13,6 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define CLAIM_MOST 64u
@@ -357,20 +356,10 @@ static int start(struct rp_task *task)
 	return 0;
 }
 
-/* Orphans of tasks come to the worker, their subreaper, and would stay zombies.  Looked at only when no task runs. */
-static void reap_orphans(const struct crew *crew)
-{
-	if (crew->kind == RP_PROCESSES)
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-}
-
 static void rest(struct rp_task *task, uint32_t bell, int *ran)
 {
-	if (!*ran || !crew_spin(task->crew, task->slot, bell)) {
-		reap_orphans(task->crew);
+	if (!*ran || !crew_spin(task->crew, task->slot, bell))
 		crew_sleep(task->crew, task->slot, bell);
-	}
 	*ran = 0;
 }
 
