@@ -150,8 +150,9 @@ static void judge_start(struct gang *gang, struct post *post, int code, const ch
 		crew_break(gang->crew,
 		           "a worker could not be set up: it may not run on its CPUs, or the limits are too low");
 	else if (code != -SIGKILL && code != -SIGTERM)
-		crew_break(gang->crew, "the initializer did not return: %s", text);
-	else if (++post->failed_starts == STARTS_MOST)
+		crew_break(gang->crew, "%s: %s",
+		           gang->crew->init ? "the initializer did not return" : "a worker could not start", text);
+	else if (gang->crew->init && ++post->failed_starts == STARTS_MOST)
 		crew_break(gang->crew, "%d workers in a row died while starting: %s", STARTS_MOST, text);
 }
 
