@@ -35,6 +35,7 @@ struct state {
 	struct tally *tally;
 	int pool_fd;                            /* polls readable when a job has ended; -1: no pool */
 	struct job *jobs;
+	struct job **done;                      /* room for as many */
 	size_t room, flying;
 	int ended;                              /* nothing more is started */
 	int lost;                               /* the pool has ended by itself, and that was said */
@@ -133,11 +134,25 @@ static void finish(struct state *state, struct job *job)
 	state->flying--;
 }
 
+static int by_seq(const void *a, const void *b)
+{
+	unsigned long long x = (*(struct job *const *)a)->seq, y = (*(struct job *const *)b)->seq;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Jobs that are found to have ended together are taken in the order in which they were started: one worker ends them in
+ * that. */
 static void collect(struct state *state)
 {
+	size_t count = 0;
+
 	for (size_t i = 0; i < state->room; i++)
 		if (state->jobs[i].future && rp_future_done(state->jobs[i].future))
-			finish(state, &state->jobs[i]);
+			state->done[count++] = &state->jobs[i];
+	qsort(state->done, count, sizeof(struct job *), by_seq);
+	for (size_t i = 0; i < count; i++)
+		finish(state, state->done[i]);
 }
 
 /* ---- starting jobs ------------------------------------------------------------------------------------ */
@@ -289,6 +304,7 @@ void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
 
 	*ret = (struct tally){ 0 };
 	state.jobs = resized(NULL, room, sizeof *state.jobs);
+	state.done = resized(NULL, room, sizeof(struct job *));
 	memset(state.jobs, 0, room * sizeof *state.jobs);
 	for (;;) {
 		collect(&state);
@@ -304,6 +320,7 @@ void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
 		buffer_free(&state.jobs[i].inputs);
 	}
 	free(state.jobs);
+	free(state.done);
 	buffer_free(&state.packed);
 }
 
