@@ -97,6 +97,7 @@ struct ticket {
 	uint64_t seed;
 	const void *arg;
 	size_t arg_size;
+	_Atomic uint32_t unwanted;              /* nobody waits for the result any more */
 	struct rp_bytes reply;
 	struct note *note;                      /* why it is not RP_OK; NULL: nothing is known but the state */
 	uint64_t order;                         /* in which tickets ended */

@@ -124,6 +124,7 @@ static void fill_ticket(struct rp_future *future, struct ticket *ticket)
 	ticket->seed = future->seed;
 	ticket->arg = future->arg;
 	ticket->arg_size = future->arg_size;
+	atomic_store_explicit(&ticket->unwanted, (uint32_t)future->unwanted, memory_order_relaxed);
 	ticket->reply = (struct rp_bytes){ 0 };
 	ticket->note = NULL;
 	ticket->rank = -1;
@@ -383,9 +384,12 @@ void dispatch_drop(struct rp_future *future)
 		return;
 	}
 	pthread_mutex_lock(&pool->lock);
-	if (check(future))
+	if (check(future)) {
 		forget(future);
-	else
-		future->dropped = 1;
+	} else {
+		future->dropped = future->unwanted = 1;
+		if (future->ticket != DISPATCH_NO_TICKET)
+			atomic_store(&ticket_at(pool->crew, (uint32_t)future->ticket)->unwanted, 1);
+	}
 	pthread_mutex_unlock(&pool->lock);
 }

@@ -14,6 +14,7 @@ struct rp_future {
 	struct rp_future *next;                 /* in the pool's list of those that wait for a ticket */
 	_Atomic int ticket;
 	int dropped;                            /* nobody has the handle any more */
+	int unwanted;                           /* somebody had it and gave it up */
 	rp_task_fn *fn;
 	const void *in;                         /* `small`, or in the arena */
 	size_t in_size;
@@ -51,7 +52,7 @@ int dispatch_look(struct rp_future *future);
 /* As rp_future_cancel. */
 int dispatch_cancel(struct rp_future *future);
 
-/* The handle is gone; the task still runs. */
+/* The handle is gone; the task still runs, and can see that nobody waits for it. */
 void dispatch_drop(struct rp_future *future);
 
 #endif

@@ -279,8 +279,8 @@ int rp_task_rank(const struct rp_task *task);
  * as the worker. */
 const struct rp_worker_info *rp_task_worker(const struct rp_task *task);
 
-/* 1 once the result is no longer wanted, as when the pool is terminated.  Long tasks of a thread pool should look at it,
- * as a thread cannot be killed.  Costs a few nanoseconds. */
+/* 1 once the result is no longer wanted: the pool is terminated, or the future of this submit was freed.  Long tasks of a
+ * thread pool should look at it, as a thread cannot be killed.  Costs a few nanoseconds. */
 int rp_task_cancelled(const struct rp_task *task);
 
 /* .arg of the map and .init_arg of the pool: one read-only copy for all tasks of a node.  NULL and *size = 0 without
@@ -448,7 +448,7 @@ const struct rp_outcome *rp_future_outcome(const struct rp_future *future);
 /* Takes it back when it has not started: 0 it never will, -EBUSY it runs, -EALREADY it has ended. */
 int rp_future_cancel(struct rp_future *future);
 
-/* Drops the handle and returns NULL.  The task is still run. */
+/* Drops the handle and returns NULL.  The task is still run; rp_task_cancelled tells it that nobody waits. */
 struct rp_future *rp_future_free(struct rp_future *future);
 
 /* A descriptor of the pool's own that polls readable when a future has ended since it was last read.  Read its 8 bytes

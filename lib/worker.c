@@ -24,6 +24,7 @@ struct rp_task {
 	uint32_t slot;
 	int fd;
 	/* Of the task that runs. */
+	struct ticket *ticket;                  /* NULL: it is an item of a map, or a hook */
 	uint64_t index;
 	uint64_t seed;
 	size_t in_size;
@@ -205,7 +206,9 @@ static void run_ticket(struct rp_task *task, struct ticket *ticket)
 	task->out_size = ticket->out_size;
 	task->arg = ticket->arg;
 	task->arg_size = ticket->arg_size;
+	task->ticket = ticket;
 	code = ticket->fn(task, ticket->in, ticket->out);
+	task->ticket = NULL;
 	flush();
 	ticket->rank = (int32_t)task->slot;
 	ticket->code = code;
@@ -478,7 +481,11 @@ const struct rp_worker_info *rp_task_worker(const struct rp_task *task)
 
 int rp_task_cancelled(const struct rp_task *task)
 {
-	return task && atomic_load_explicit(&task->crew->stop, memory_order_relaxed) > CREW_CLOSES;
+	if (!task)
+		return 0;
+	if (atomic_load_explicit(&task->crew->stop, memory_order_relaxed) > CREW_CLOSES)
+		return 1;
+	return task->ticket && atomic_load_explicit(&task->ticket->unwanted, memory_order_relaxed);
 }
 
 static const void *read_argument(const void *arg, size_t arg_size, size_t *size)

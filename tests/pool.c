@@ -489,6 +489,41 @@ static void pool_47_close_lets_queued_work_finish(void **state)
 	rp_pool_free(pool);
 }
 
+/* Waits for the future of this task to be freed, and tells so in number[3]. */
+static int wait_until_unwanted(struct rp_task *task, const void *in RP_UNUSED, void *out RP_UNUSED)
+{
+	atomic_fetch_add(&board->number[0], 1);
+	atomic_fetch_add(&board->number[3], WAIT_FOR(rp_task_cancelled(task)));
+	return 0;
+}
+
+static int count_if_unwanted(struct rp_task *task, const void *in RP_UNUSED, void *out RP_UNUSED)
+{
+	atomic_fetch_add(&board->number[3], rp_task_cancelled(task));
+	atomic_fetch_add(&board->number[0], 1);
+	return 0;
+}
+
+/* Of two that run and one that waits behind them; then the ticket is used again, and a task nobody ever waited for. */
+static void pool_47_a_task_sees_that_its_future_was_freed(void **state)
+{
+	struct rp_pool *pool = pool_in(state, 2);
+	struct rp_future *futures[3];
+
+	for (size_t i = 0; i < LENGTH(futures); i++)
+		assert_int_equal(rp_pool_submit(&futures[i], pool, wait_until_unwanted, NULL, 0, 0, NULL, NULL), 0);
+	assert_true(WAIT_FOR(board->number[0] == 2));
+	assert_int_equal(board->number[3], 0);
+	for (size_t i = 0; i < LENGTH(futures); i++)
+		futures[i] = rp_future_free(futures[i]);
+	assert_true(WAIT_FOR(board->number[3] == 3));
+	assert_int_equal(rp_pool_apply(pool, count_if_unwanted, NULL, 0, NULL, 0, NULL), 0);
+	assert_int_equal(rp_pool_submit(NULL, pool, count_if_unwanted, NULL, 0, 0, NULL, NULL), 0);
+	assert_true(WAIT_FOR(board->number[0] == 5));
+	assert_int_equal(board->number[3], 3);
+	rp_pool_free(pool);
+}
+
 struct long_map {
 	struct rp_pool *pool;
 	struct rp_outcome outcomes[2000];
@@ -801,6 +836,7 @@ int main(void)
 		EVERYWHERE(pool_49_close_terminate_join_in_every_order),
 		EVERYWHERE(pool_46_a_closed_pool_takes_no_work_and_says_so),
 		EVERYWHERE(pool_47_close_lets_queued_work_finish),
+		EVERYWHERE(pool_47_a_task_sees_that_its_future_was_freed),
 		EVERYWHERE(pool_50_terminate_cuts_a_map_short),
 		EVERYWHERE(pool_52_free_terminates),
 		EVERYWHERE(hooks_of_workers_that_are_terminated_do_not_run),
