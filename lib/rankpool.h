@@ -318,6 +318,8 @@ struct rp_pool_options {
 	size_t init_arg_size;
 	uint64_t max_tasks;                    /* a worker retires after so many; 0: never */
 	rp_task_fn *exit;                      /* once per worker that retires in order */
+	uint32_t workers_per_node;             /* on each node; 0: .workers says; not both */
+	uint32_t reserved;
 };
 
 /* Opens a pool: places the workers on the allowed CPUs, starts and binds them, and returns without waiting for .init.

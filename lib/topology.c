@@ -252,14 +252,20 @@ int topology_plan(const struct topology *topology, const struct rp_pool_options 
                   struct rp_error *err)
 {
 	struct slots_wish wish = { .machine = topology->machine, .cpus = topology->allowed, .granted = granted(topology),
-		                   .workers = options->workers, .each = options->cpus_per_worker };
+		                   .workers = options->workers ? options->workers : options->workers_per_node,
+		                   .each = options->cpus_per_worker };
 	hwloc_bitmap_t cpus = NULL;
 	int e;
 
 	*ret = NULL;
 	e = check_count(options->workers, "workers", err);
+	if (e == 0)
+		e = check_count(options->workers_per_node, "workers_per_node", err);
 	if (e < 0)
 		return e;
+	if (options->workers && options->workers_per_node)
+		return error_set(err, -EINVAL, "workers = %u and workers_per_node = %u contradict each other", options->workers,
+		                 options->workers_per_node);
 	e = check_count(options->cpus_per_worker, "cpus_per_worker", err);
 	if (e < 0)
 		return e;

@@ -30,6 +30,7 @@ static void plans_are_told(void **state RP_UNUSED)
 	struct rp_error err = { .code = 77 };
 
 	memset(infos, 0xff, sizeof infos);
+	assert_int_equal(rp_pool_plan(RP_POOL(.workers_per_node = 5), "package:2 core:4 pu:2", NULL, 0, &err), 5);
 	assert_int_equal(rp_pool_plan(RP_POOL(.workers = 5), "package:2 core:4 pu:2", infos, 10, &err), 5);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(infos[i].rank, i);
@@ -77,6 +78,8 @@ static void refusals(void **state RP_UNUSED)
 	expect_refused(RP_POOL(.kind = 2), NULL, -EINVAL, "kind 2 is neither");
 	expect_refused(RP_POOL(.flags = RP_DAEMON), NULL, -EINVAL, "RP_DAEMON");
 	expect_refused(RP_POOL(.workers = (uint32_t)-5), NULL, -EINVAL, "workers: -5 is negative");
+	expect_refused(RP_POOL(.workers = 1, .workers_per_node = 2), NULL, -EINVAL, "contradict");
+	expect_refused(RP_POOL(.workers_per_node = 70000), NULL, -EINVAL, "workers_per_node: 70000 is more than 65535");
 	expect_refused(RP_POOL(.workers = 70000), NULL, -EINVAL, "workers: 70000 is more than 65535");
 	expect_refused(RP_POOL(.bind = "corr"), NULL, -EINVAL, "\"corr\"");
 	expect_refused(RP_POOL(.cpus = "core:9999"), NULL, -EINVAL, "core:9999");
