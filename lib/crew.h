@@ -110,6 +110,9 @@ struct crew {
 	uint32_t size;                          /* slots */
 	uint32_t kind;                          /* enum rp_kind */
 	uint32_t heap;                          /* of slot 0; slot i has heap + i */
+	uint32_t first_rank;                    /* of slot 0; slot i has first_rank + i */
+	uint32_t node;                          /* that the crew is on */
+	uint32_t size_all;                      /* slots of the pool over all nodes; 0: there is one node */
 	uint32_t spinners;                      /* workers that may spin when idle */
 	rp_task_fn *init, *exit;
 	const void *init_arg;

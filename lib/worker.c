@@ -349,7 +349,7 @@ static int start(struct rp_task *task)
 		code = call_hook(task, crew->init);
 		if (code) {
 			crew_break(crew, "the initializer failed: %s (rank %u, host %s)",
-			           failure(task, code, buffer, sizeof buffer), task->slot, crew->host);
+			           failure(task, code, buffer, sizeof buffer), crew->first_rank + task->slot, crew->host);
 			clean(task);
 			return -1;
 		}
@@ -413,7 +413,7 @@ _Noreturn void worker_process(struct crew *crew, uint32_t slot, int fd)
 
 	arena_forked(crew->arena);
 	atomic_store(&crew->slots[slot].pid, context->pid);
-	snprintf(context->name, sizeof context->name, "Worker-%u", slot);
+	snprintf(context->name, sizeof context->name, "Worker-%u", crew->first_rank + slot);
 	prepare(&task, crew, slot, fd);
 	context->task = &task;
 	exit(worker_serve(&task));
@@ -424,7 +424,8 @@ void worker_info(const struct crew *crew, uint32_t slot, struct rp_worker_info *
 	const struct slot *s = &crew->slots[slot];
 
 	*ret = (struct rp_worker_info){
-		.rank = (int32_t)slot,
+		.rank = (int32_t)(crew->first_rank + slot),
+		.node = (int32_t)crew->node,
 		.local_rank = (int32_t)slot,
 		.pid = crew->kind == RP_THREADS ? (int32_t)getpid() : atomic_load(&s->pid),
 		.restarts = atomic_load(&s->restarts),
@@ -471,7 +472,7 @@ uint64_t rp_task_seed(const struct rp_task *task)
 
 int rp_task_rank(const struct rp_task *task)
 {
-	return task ? (int)task->slot : -EINVAL;
+	return task ? (int)(task->crew->first_rank + task->slot) : -EINVAL;
 }
 
 const struct rp_worker_info *rp_task_worker(const struct rp_task *task)
