@@ -96,6 +96,17 @@ int job_shut(struct crew *crew, uint32_t number)
 	return 1;
 }
 
+uint32_t job_lost(const _Atomic uint8_t *states, uint32_t count, uint32_t *ret_begin)
+{
+	const uint8_t *plain = (const uint8_t *)states, *first = memchr(plain, RP_PENDING, count), *last;
+
+	if (!first)
+		return 0;
+	last = memrchr(plain, RP_PENDING, count);
+	*ret_begin = (uint32_t)(first - plain);
+	return (uint32_t)(last - first) + 1;
+}
+
 uint64_t job_next(struct crew *crew, uint64_t after)
 {
 	uint64_t best = 0;

@@ -16,6 +16,14 @@ int job_quiet(struct crew *crew, uint32_t number);
 /* Lets nobody in any more.  1 once everybody has left: only then may the job's words be changed. */
 int job_shut(struct crew *crew, uint32_t number);
 
+/* In a job that is shut: the span of items that have no state; 0: all have one. */
+uint32_t job_lost(const _Atomic uint8_t *states, uint32_t count, uint32_t *ret_begin);
+
+/* Takes back up to `most` items that no worker has claimed, from the back of the fullest range and whole chunks of it; how
+ * many, 0: none.  They are nobody's then: the caller gives them a state before the next look for lost items, so it makes
+ * both calls in one thread or under one lock.  Looks at the job again then, or is told: it may have become quiet. */
+uint32_t job_take(struct crew *crew, uint32_t number, uint32_t most, uint32_t *ret_begin);
+
 /* ---- worker */
 
 /* The lowest-numbered open job newer than `after` (a seq, 0 for any); its seq, or 0. */

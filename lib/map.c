@@ -191,19 +191,6 @@ static void shut_job(struct rp_pool *pool, uint32_t number)
 	}
 }
 
-/* The span of items that have no state; 0: all have one. */
-static uint32_t find_lost(const struct wave *wave, uint32_t *ret_begin)
-{
-	const uint8_t *states = (const uint8_t *)wave->states;
-	const uint8_t *first = memchr(states, RP_PENDING, wave->count), *last;
-
-	if (!first)
-		return 0;
-	last = memrchr(states, RP_PENDING, wave->count);
-	*ret_begin = (uint32_t)(first - states);
-	return (uint32_t)(last - first) + 1;
-}
-
 /* Until every item has a state, or the pool is over. */
 static void run_job(struct map *map, struct wave *wave, uint32_t number)
 {
@@ -222,7 +209,7 @@ static void run_job(struct map *map, struct wave *wave, uint32_t number)
 			pool_wait(pool, seen, CLOCK_NEVER);
 		}
 		shut_job(pool, number);
-		span = find_lost(wave, &begin);
+		span = job_lost(wave->states, wave->count, &begin);
 		if (!span || pool_is_over(pool))
 			break;
 		job->check = 1;
