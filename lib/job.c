@@ -23,7 +23,14 @@
  * a state or was lost; the manager shuts it and opens it again, with a new seq, over the span of the lost items, told to
  * skip those that have a state.  Each round either finishes or ends with a death that gave an item its state or hit a
  * worker that had begun nothing; the supervisor slows down workers that die at birth, so the rounds come to an end when
- * the deaths do. */
+ * the deaths do.
+ *
+ * Taking back.  Whoever opened the job may take items off the back of a range, to have them run elsewhere: the same
+ * compare-and-swap as a thief's, but by one that is in no slot and so never present.  What it took is in no range and has no
+ * state, like what was lost; so it gives these items a state of their own before anybody may look for lost ones, and that
+ * is all that the two have to be kept apart for.  (In a job that was opened again some of them may have a state already.)
+ * It stores no range, so it cannot be in a thief's way, and takes nothing from a job that is shut.  When it took the last
+ * items, workers that are busy in other jobs may not come by for long and see that this one is quiet: so it tells. */
 #include "job.h"
 
 #include <string.h>
@@ -153,12 +160,13 @@ static uint32_t claim_own(struct range *range, uint32_t most, int whole, uint32_
 	}
 }
 
-/* The slot with the most left, the nearest of equals (slots are numbered along the topology); crew->size: none. */
-static uint32_t fullest(const struct crew *crew, uint32_t slot, uint32_t number, uint64_t *ret_range)
+/* The slot with the most left, the nearest of equals (slots are numbered along the topology); crew->size: none.  others:
+ * the slot itself is left out. */
+static uint32_t fullest(const struct crew *crew, uint32_t slot, int others, uint32_t number, uint64_t *ret_range)
 {
 	uint32_t best = crew->size, most = 0;
 
-	for (uint32_t i = 1; i < crew->size; i++) {
+	for (uint32_t i = others != 0; i < crew->size; i++) {
 		uint32_t step = (i + 1) / 2, other = (i & 1 ? slot + step : slot + crew->size - step) % crew->size;
 		uint64_t range = atomic_load_explicit(&crew->slots[other].range[number].word, memory_order_relaxed);
 		uint32_t left = RANGE_BEGIN(range) < RANGE_END(range) ? RANGE_END(range) - RANGE_BEGIN(range) : 0;
@@ -179,8 +187,8 @@ static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 
 	for (;;) {
 		uint64_t range = 0;
-		uint32_t victim = fullest(crew, slot, number, &range), begin = RANGE_BEGIN(range), end = RANGE_END(range),
-			 half;
+		uint32_t victim = fullest(crew, slot, 1, number, &range);
+		uint32_t begin = RANGE_BEGIN(range), end = RANGE_END(range), half;
 
 		if (victim == crew->size)
 			return 0;
@@ -206,6 +214,35 @@ uint32_t job_claim(struct crew *crew, uint32_t slot, uint64_t seq, uint32_t most
 		count = claim_own(own, most, whole, ret_begin);
 	} while (!count && steal(crew, slot, number));
 	return count;
+}
+
+/* How many items of a range stay when up to `most` are taken and no chunk is cut; they are counted from its begin. */
+static uint32_t keep(uint32_t left, uint32_t most, uint32_t chunk)
+{
+	uint64_t stay = left > most ? left - most : 0;
+
+	return (uint32_t)least(left, (stay + chunk - 1) / chunk * chunk);
+}
+
+uint32_t job_take(struct crew *crew, uint32_t number, uint32_t most, uint32_t *ret_begin)
+{
+	uint32_t chunk = crew->jobs[number].chunk ? crew->jobs[number].chunk : 1;
+
+	while (atomic_load(&crew->jobs[number].seq)) {
+		uint64_t range = 0;
+		uint32_t victim = fullest(crew, 0, 0, number, &range);
+		uint32_t begin = RANGE_BEGIN(range), end = RANGE_END(range), stays = keep(end - begin, most, chunk);
+
+		if (victim == crew->size || stays == end - begin)
+			return 0;
+		if (!atomic_compare_exchange_strong(&crew->slots[victim].range[number].word, &range,
+		                                    RANGE(begin, begin + stays)))
+			continue;
+		crew_tell(crew);
+		*ret_begin = begin + stays;
+		return end - begin - stays;
+	}
+	return 0;
 }
 
 void job_leave(struct crew *crew, uint32_t slot, uint64_t seq)

@@ -20,8 +20,9 @@ int job_shut(struct crew *crew, uint32_t number);
 uint32_t job_lost(const _Atomic uint8_t *states, uint32_t count, uint32_t *ret_begin);
 
 /* Takes back up to `most` items that no worker has claimed, from the back of the fullest range and whole chunks of it; how
- * many, 0: none.  They are nobody's then: the caller gives them a state before the next look for lost items, so it makes
- * both calls in one thread or under one lock.  Looks at the job again then, or is told: it may have become quiet. */
+ * many, 0: none.  Those that have no state (in a job that was opened again some have one) are nobody's then: the caller
+ * gives them a state before the next look for lost items, so it does both in one thread or under one lock.  The job may
+ * have become quiet by it: the caller looks, or whoever waits for that is told. */
 uint32_t job_take(struct crew *crew, uint32_t number, uint32_t most, uint32_t *ret_begin);
 
 /* ---- worker */

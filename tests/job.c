@@ -159,6 +159,61 @@ static void a_thief_takes_the_back_half_of_the_fullest_range(void **state RP_UNU
 	free(crew);
 }
 
+static void what_is_taken_back_is_the_back_of_the_fullest_range(void **state RP_UNUSED)
+{
+	struct crew *crew = bare_crew(3);
+	uint32_t begin = 0, told;
+
+	job_open(crew, 1, 1, 0, 0);
+	crew->slots[0].range[1].word = RANGE(0, 10);
+	crew->slots[1].range[1].word = RANGE(20, 41);
+	crew->slots[2].range[1].word = RANGE(50, 52);
+	told = crew->ended;
+	assert_int_equal(job_take(crew, 1, 5, &begin), 5);
+	assert_int_equal(begin, 36);
+	assert_int_equal(range_of(crew, 1, 1), RANGE(20, 36));
+	assert_int_not_equal(crew->ended, told);
+	assert_int_equal(job_take(crew, 1, 100, &begin), 16);           /* one range at a time, all of it */
+	assert_int_equal(begin, 20);
+	assert_int_equal(job_take(crew, 1, 100, &begin), 10);
+	assert_int_equal(begin, 0);
+	assert_int_equal(job_take(crew, 1, 1, &begin), 1);
+	assert_int_equal(begin, 51);
+	assert_int_equal(job_take(crew, 1, 1, &begin), 1);              /* the last item of all */
+	assert_int_equal(begin, 50);
+	told = crew->ended;
+	assert_int_equal(job_take(crew, 1, 1, &begin), 0);
+	assert_int_equal(crew->ended, told);
+	assert_int_equal(job_quiet(crew, 1), 1);
+	crew->slots[0].range[1].word = RANGE(0, 10);
+	assert_int_equal(job_shut(crew, 1), 1);
+	assert_int_equal(job_take(crew, 1, 100, &begin), 0);            /* nothing of a job that is shut */
+	free(crew);
+}
+
+static void what_is_taken_back_is_whole_chunks(void **state RP_UNUSED)
+{
+	struct crew *crew = bare_crew(2);
+	uint32_t begin = 0;
+
+	crew->jobs[0].chunk = 10;
+	job_open(crew, 0, 1, 0, 0);
+	crew->slots[1].range[0].word = RANGE(100, 134);
+	assert_int_equal(job_take(crew, 0, 3, &begin), 0);              /* not even the rest of 4 at the end */
+	assert_int_equal(job_take(crew, 0, 9, &begin), 4);
+	assert_int_equal(begin, 130);
+	assert_int_equal(job_take(crew, 0, 9, &begin), 0);
+	assert_int_equal(job_take(crew, 0, 25, &begin), 20);
+	assert_int_equal(begin, 110);
+	assert_int_equal(range_of(crew, 1, 0), RANGE(100, 110));
+	crew->jobs[0].chunk = 1u << 31;
+	crew->slots[1].range[0].word = RANGE(5, 1u << 31);
+	assert_int_equal(job_take(crew, 0, 1000, &begin), 0);
+	assert_int_equal(job_take(crew, 0, UINT32_MAX, &begin), (1u << 31) - 5);
+	assert_int_equal(begin, 5);
+	free(crew);
+}
+
 static void a_job_is_entered_by_its_seq_alone(void **state RP_UNUSED)
 {
 	struct crew *crew = bare_crew(2);
@@ -322,16 +377,19 @@ static void the_dead_workers_item_died(void **state RP_UNUSED)
 
 /* ---- everything at once, on stage ----------------------------------------------------------------------- */
 
-/* Actors: the managers, one for each map, the supervisor, the workers. */
+/* Actors: the managers, one for each map, the supervisor, the workers, and one that takes items back. */
 #define MAPS 2
 #define SUPERVISOR MAPS
 #define FIRST_WORKER (MAPS + 1)
+#define TAKER (ACTORS - 1)
 #define MOST_ITEMS 16
+#define AWAY 255                                /* the state of an item that was taken back */
 
 struct case_on_stage {
 	uint32_t maps, workers, items, chunk, spinners, max_tasks;
 	int turns, deaths;                      /* out of turn, and deaths, at most */
 	long at_random;                         /* so many plays; 0: all that there are */
+	uint32_t takes, at_once;                /* how often items of the first map are taken back, how many at most */
 };
 
 static struct {
@@ -342,6 +400,8 @@ static struct {
 	uint64_t serial;
 	uint32_t over;
 	int deaths;
+	uint32_t taken;
+	_Atomic uint32_t lock;                  /* 1: somebody takes items back, or looks for lost ones */
 } scene;
 
 static int run_item(struct rp_task *task, const void *in RP_UNUSED, void *out RP_UNUSED)
@@ -362,25 +422,57 @@ static void sleep_until_told(uint32_t seen)
 	atomic_fetch_sub(&scene.crew->waiting, 1);
 }
 
+static void lock_scene(void)
+{
+	while (atomic_exchange(&scene.lock, 1))
+		play_wait(&scene.lock, 1);
+}
+
+static void unlock_scene(void)
+{
+	atomic_store(&scene.lock, 0);
+	play_wake(&scene.lock, 1);
+}
+
+/* As a thread of the manager's does it that has other nodes to give work to. */
+static void be_taker(int actor RP_UNUSED)
+{
+	for (uint32_t i = 0; i < scene.on->takes; i++) {
+		uint32_t begin = 0, count;
+
+		lock_scene();
+		count = job_take(scene.crew, 0, scene.on->at_once, &begin);
+		if (count > scene.on->at_once)
+			object("more was taken than wanted");
+		for (uint32_t item = begin; item < begin + count; item++) {
+			if (scene.states[0][item] && !scene.crew->jobs[0].check)
+				object("an item was taken that has a state");
+			if (scene.states[0][item])
+				continue;
+			atomic_store(&scene.states[0][item], AWAY);
+			scene.taken++;
+		}
+		unlock_scene();
+	}
+}
+
 /* As map.c does it. */
 static void be_manager(int actor)
 {
 	struct crew *crew = scene.crew;
-	const _Atomic uint8_t *states = scene.states[actor];
-	uint32_t number = (uint32_t)actor, begin = 0, end = scene.on->items, seen;
+	uint32_t number = (uint32_t)actor, begin = 0, span = scene.on->items, seen;
 
 	for (;;) {
-		job_open(crew, number, ++scene.serial, begin, end);
+		job_open(crew, number, ++scene.serial, begin, begin + span);
 		while (seen = atomic_load(&crew->ended), !job_quiet(crew, number))
 			sleep_until_told(seen);
 		while (seen = atomic_load(&crew->ended), !job_shut(crew, number))
 			sleep_until_told(seen);
-		for (begin = 0; begin < end && states[begin]; begin++)
-			;
-		if (begin == end)
+		lock_scene();
+		span = job_lost(scene.states[actor], scene.on->items, &begin);
+		unlock_scene();
+		if (!span)
 			break;
-		while (states[end - 1])
-			end--;
 		crew->jobs[number].check = 1;
 	}
 	if (++scene.over < scene.on->maps)
@@ -423,6 +515,7 @@ static void set_scene(void)
 	memset(scene.runs, 0, sizeof scene.runs);
 	scene.serial = scene.over = note_used = 0;
 	scene.deaths = 0;
+	scene.taken = scene.lock = 0;
 	crew->size = on->workers;
 	crew->spinners = on->spinners;
 	crew->max_tasks = on->max_tasks;
@@ -442,18 +535,24 @@ static void set_scene(void)
 	play.actors[SUPERVISOR].patient = 1;
 	for (uint32_t i = 0; i < on->workers; i++)
 		enter_stage((int)(FIRST_WORKER + i), be_worker, 1);
+	if (on->takes)
+		enter_stage(TAKER, be_taker, 0);
 }
 
 static int check_items(uint32_t map)
 {
+	uint32_t away = 0;
 	int died = 0;
 
 	for (uint32_t i = 0; i < scene.on->items; i++) {
 		int state = scene.states[map][i], runs = scene.runs[map][i];
 
 		died += state == RP_DIED;
-		if (state != RP_OK && state != RP_DIED)
+		away += state == AWAY;
+		if (state != RP_OK && state != RP_DIED && state != AWAY)
 			object("an item has no state");
+		if (state == AWAY && runs)
+			object("an item was run that had been taken back");
 		if (runs > 1)
 			object("an item was run twice");
 		if (state == RP_OK && runs != 1)
@@ -462,6 +561,8 @@ static int check_items(uint32_t map)
 	for (struct note *note = scene.crew->jobs[map].notes; note; note = note->next)
 		if (scene.states[map][note->index] != RP_DIED)
 			object("a note tells of an item that is well");
+	if (away != (map ? 0 : scene.taken))
+		object("what was taken is not what is away");
 	return died;
 }
 
@@ -481,12 +582,16 @@ static void check_scene(void)
 }
 
 static const struct case_on_stage cases[] = {
-	{ 1, 1, 1, 0, 0, 0, 2, 0, 0 }, { 1, 1, 2, 0, 0, 0, 1, 1, 0 }, { 1, 2, 1, 0, 0, 0, 2, 0, 0 },
-	{ 1, 2, 3, 0, 0, 0, 2, 0, 0 }, { 1, 2, 3, 2, 0, 0, 2, 0, 0 }, { 1, 2, 2, 0, 0, 0, 1, 1, 0 },
-	{ 1, 2, 4, 1, 0, 0, 1, 1, 0 }, { 1, 3, 4, 0, 0, 0, 1, 0, 0 }, { 1, 2, 3, 0, 0, 2, 1, 0, 0 },
-	{ 1, 2, 5, 0, 0, 0, 100, 0, 40000 }, { 1, 2, 4, 0, 0, 0, 100, 3, 40000 }, { 1, 3, 7, 0, 1, 0, 100, 2, 20000 },
-	{ 1, 4, 16, 0, 0, 0, 100, 4, 20000 }, { 1, 3, 9, 3, 0, 2, 100, 3, 20000 }, { 2, 2, 5, 0, 0, 0, 100, 2, 40000 },
-	{ 2, 4, 6, 0, 2, 3, 100, 4, 20000 },
+	{ 1, 1, 1, 0, 0, 0, 2, 0, 0, 0, 0 }, { 1, 1, 2, 0, 0, 0, 1, 1, 0, 0, 0 }, { 1, 2, 1, 0, 0, 0, 2, 0, 0, 0, 0 },
+	{ 1, 2, 3, 0, 0, 0, 2, 0, 0, 0, 0 }, { 1, 2, 3, 2, 0, 0, 2, 0, 0, 0, 0 }, { 1, 2, 2, 0, 0, 0, 1, 1, 0, 0, 0 },
+	{ 1, 2, 4, 1, 0, 0, 1, 1, 0, 0, 0 }, { 1, 3, 4, 0, 0, 0, 1, 0, 0, 0, 0 }, { 1, 2, 3, 0, 0, 2, 1, 0, 0, 0, 0 },
+	{ 1, 2, 5, 0, 0, 0, 100, 0, 40000, 0, 0 }, { 1, 2, 4, 0, 0, 0, 100, 3, 40000, 0, 0 },
+	{ 1, 3, 7, 0, 1, 0, 100, 2, 20000, 0, 0 }, { 1, 4, 16, 0, 0, 0, 100, 4, 20000, 0, 0 },
+	{ 1, 3, 9, 3, 0, 2, 100, 3, 20000, 0, 0 }, { 2, 2, 5, 0, 0, 0, 100, 2, 40000, 0, 0 },
+	{ 2, 4, 6, 0, 2, 3, 100, 4, 20000, 0, 0 },
+	{ 1, 1, 1, 0, 0, 0, 2, 0, 0, 1, 1 }, { 1, 1, 3, 0, 0, 0, 2, 0, 0, 1, 2 }, { 1, 1, 2, 0, 0, 0, 1, 1, 0, 1, 1 },
+	{ 1, 2, 2, 0, 0, 0, 2, 0, 0, 1, 1 }, { 1, 2, 3, 0, 0, 0, 1, 1, 0, 1, 2 }, { 1, 2, 4, 2, 0, 0, 1, 0, 0, 2, 2 },
+	{ 1, 2, 6, 0, 0, 0, 100, 3, 40000, 3, 2 }, { 2, 4, 9, 2, 1, 2, 100, 3, 20000, 4, 3 },
 };
 
 /* Every item once, whatever the order and whoever dies, and the manager is told of the end. */
@@ -655,6 +760,8 @@ int main(void)
 		cmocka_unit_test(chunks_are_not_cut),
 		cmocka_unit_test(the_owner_claims_from_the_front),
 		cmocka_unit_test(a_thief_takes_the_back_half_of_the_fullest_range),
+		cmocka_unit_test(what_is_taken_back_is_the_back_of_the_fullest_range),
+		cmocka_unit_test(what_is_taken_back_is_whole_chunks),
 		cmocka_unit_test(a_job_is_entered_by_its_seq_alone),
 		cmocka_unit_test(a_job_is_quiet_when_nobody_is_in_and_nothing_is_left),
 		cmocka_unit_test(the_first_bad_item_has_a_note_and_all_on_request),
