@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# agent.sh [OPTION...] HOST COMMAND... - to a cluster's nodes what ssh is to real ones: for mpirun's plm_rsh_agent and hydra's
-# -launcher-exec.  255 and a sentence when HOST is not known or not to be reached; without standard input.
+# agent.sh [OPTION...] HOST COMMAND... - to a cluster's nodes what ssh is to real ones: for plm_rsh_agent of mpirun and
+# -launcher-exec of hydra.  255 and a sentence when HOST is not known or not to be reached; without standard input.
 
 set -u
 export LC_ALL=C

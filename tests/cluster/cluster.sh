@@ -6,6 +6,7 @@
 #	cluster.sh on NODE COMMAND...       these, and more of the functions in lib.bash, want CLUSTER in the environment
 #	cluster.sh mpirun ARGUMENTS...
 #	cluster.sh cut|mend|kill|processes NODE
+#	cluster.sh slurm                    starts Slurm on them: sbatch and srun on head and the nodes; see ../slurm/lib.bash
 #	cluster.sh down
 #	cluster.sh clean                    removes what is left of clusters whose makers were killed, and their removers too
 
@@ -13,6 +14,8 @@ set -u
 cluster_scripts=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 # shellcheck source=tests/cluster/lib.bash
 source "$cluster_scripts/lib.bash"
+# shellcheck source=tests/slurm/lib.bash
+source "$cluster_scripts/../slurm/lib.bash"
 
 usage()
 {
@@ -66,6 +69,10 @@ up)
 	end
 	;;
 clean) cluster_clean ;;
+slurm)
+	[[ -d ${CLUSTER-} ]] || die "CLUSTER does not name a cluster that is up"
+	reason=$(slurm_missing) || die "$reason"
+	slurm_up "" ;;
 on | mpirun | cut | mend | kill | processes | down)
 	[[ -d ${CLUSTER-} ]] || die "CLUSTER does not name a cluster that is up"
 	"cluster_$1" "${@:2}" ;;

@@ -15,9 +15,10 @@
 #
 # How it is made so that nothing can be left behind: all of it lives in one process namespace, with a network of its own that
 # the host has no way to.  Its first process, the keeper (keeper.sh), ends when the process that made the cluster has ended,
-# however that was; then the kernel kills all that is in it, and networks and mounts go with their last process.  So addresses
-# and names are the same in every cluster, and any number of them may be up at once.  On the host there is one directory,
-# $CLUSTER, removed when the keeper has gone; where the process that does this was killed too, `cluster.sh clean` does it.
+# however that was; then the kernel kills all that is in it, and networks and mounts go with their last process.  So
+# addresses and names are the same in every cluster, and any number of them may be up at once.  On the host there is one
+# directory, $CLUSTER, removed when the keeper has gone; where the process that does this was killed too, `cluster.sh clean`
+# does it.
 #
 # Processes on a node do not descend from those that start them from another node: like sshd, the node's first process
 # (node.sh) starts them, and agent.sh asks it to, as ssh would.
