@@ -84,7 +84,6 @@ int link_open(struct link **ret, int expected, struct rp_error *err)
 	if (!link)
 		return error_set(err, -ENOMEM, "no memory for the link");
 	link->beat.kind = LETTER_BEAT;
-	link->bye = LETTER_BYE;
 	link->agents = link->local = MPI_COMM_NULL;
 	MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
 	MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);     /* those made of it inherit that */
@@ -267,26 +266,30 @@ static void nap(int64_t ns)
 
 int link_lend(struct link *link)
 {
-	int64_t heard = clock_now(), before = heard, pause = LEND_NAP / 64;
-	MPI_Request request = MPI_REQUEST_NULL;
+	int64_t now = clock_now(), heard = now, before;
 	uint32_t kind = LETTER_BEAT;
-	int arrived = 1;
 
+	link->broken = 1;
 	while (kind != LETTER_BYE) {
-		int64_t now = clock_now();
+		MPI_Request request;
+		int arrived = 0;
 
-		heard = arrived ? now : now - before > LINK_BEAT ? heard + now - before : heard;
-		before = now;
-		if (now - heard > LINK_LOST ||
-		    (arrived && MPI_Irecv(&kind, sizeof kind, MPI_BYTE, 0, LINK_LETTER, link->local, &request) != MPI_SUCCESS))
-			break;
-		nap(pause);
-		pause = arrived ? LEND_NAP / 64 : 2 * pause < LEND_NAP ? 2 * pause : LEND_NAP;
-		if (MPI_Test(&request, &arrived, MPI_STATUS_IGNORE) != MPI_SUCCESS)
-			break;
+		if (MPI_Irecv(&kind, sizeof kind, MPI_BYTE, 0, LINK_LETTER, link->local, &request) != MPI_SUCCESS)
+			return -ENOLINK;
+		for (int64_t pause = LEND_NAP / 64; !arrived; pause = 2 * pause < LEND_NAP ? 2 * pause : LEND_NAP) {
+			nap(pause);
+			before = now;
+			now = clock_now();
+			if (now - before > LINK_BEAT)
+				heard += now - before;          /* as forgive() has it */
+			if (MPI_Test(&request, &arrived, MPI_STATUS_IGNORE) != MPI_SUCCESS ||
+			    (!arrived && now - heard > LINK_LOST))
+				return -ENOLINK;
+		}
+		heard = now;
 	}
-	link->broken = kind != LETTER_BYE;
-	return link->broken ? -ENOLINK : 0;
+	link->broken = 0;
+	return 0;
 }
 
 /* ---- closing ---- */
@@ -334,11 +337,10 @@ static int say_goodbye(struct link *link)
 
 static int release_lenders(struct link *link)
 {
-	MPI_Request request;
+	const uint32_t bye = LETTER_BYE;
 
 	for (int i = 1; i <= link->lenders; i++)
-		if (MPI_Isend(&link->bye, sizeof link->bye, MPI_BYTE, i, LINK_LETTER, link->local, &request) != MPI_SUCCESS ||
-		    MPI_Wait(&request, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+		if (MPI_Send(&bye, sizeof bye, MPI_BYTE, i, LINK_LETTER, link->local) != MPI_SUCCESS)
 			return -EIO;
 	return 0;
 }

@@ -43,8 +43,8 @@ void link_version(char *text, size_t size);
 /* MPI_Init, and who is where: collective over all ranks of the job.  Ranks of one host name and boot are one node; with
  * RANKPOOL_NODES=rank in rank 0's environment each rank is one.  expected: the number of ranks that the launcher says;
  * 0: it says none; MPI saying 1 where the launcher says more is -EPROTO, without a text (the caller has the words), and
- * MPI is finalised again.  Different versions of this library: -EPROTO with both, on every rank.  -ENOMEM and -EIO are of one
- * rank alone: it has to end with a status that is not 0, and the launcher ends the others. */
+ * MPI is finalised again.  Different versions of this library: -EPROTO with both, on every rank.  -ENOMEM and -EIO are of
+ * one rank alone: it has to end with a status that is not 0, and the launcher ends the others. */
 int link_open(struct link **ret, int expected, struct rp_error *err);
 
 enum link_role link_role(const struct link *link);
@@ -65,10 +65,10 @@ int link_poll(struct link *link, const struct link_receiver *receiver);
 /* 1 while messages are on their way, out or in: MPI moves them only while it is polled. */
 int link_busy(const struct link *link);
 
-/* When anything was last heard of the node, CLOCK_MONOTONIC ns; negative: MPI itself said that it cannot be reached.  Time in
- * which this rank did not poll for more than LINK_BEAT is not held against the node.  The caller decides that it is lost, and
- * says so: then nothing more is sent to it or expected from it, borrowed parts are given back, what has begun will not end,
- * and link_close ends by MPI_Abort.  A part that was coming in at that moment may still be written to where begin wanted it. */
+/* When anything was last heard of the node, CLOCK_MONOTONIC ns; negative: MPI itself said that it cannot be reached.  Pauses
+ * of more than LINK_BEAT between this rank's polls do not count.  The caller decides that the node is lost, and says so:
+ * then nothing more is sent to it or expected from it, borrowed parts are given back, what has begun will not end, and link_close
+ * ends by MPI_Abort.  A part that was coming in at that moment may still be written to where begin wanted it. */
 int64_t link_heard(const struct link *link, int node);
 void link_lose(struct link *link, int node);
 
@@ -82,9 +82,9 @@ struct link_count {
 };
 void link_counts(const struct link *link, struct link_count *sent, struct link_count *received);
 
-/* Collective: MPI_Finalize, after everything sent has left and all nodes have called this; an agent's (and the manager's) tells
- * the lenders of its node that they may go.  What comes in meanwhile is dropped.  When a node was lost, also now, MPI_Abort
- * with that status (1 for 0) instead, which does not return.  NULL. */
+/* Collective: MPI_Finalize, after everything sent has left and all nodes have called this; an agent's (and the manager's)
+ * tells the lenders of its node that they may go.  What comes in meanwhile is dropped.  When a node was lost, also now,
+ * MPI_Abort with that status (1 for 0) instead, which does not return.  NULL. */
 struct link *link_close(struct link *link, int status);
 
 #endif

@@ -108,7 +108,6 @@ struct link {
 	int64_t now;                            /* of the poll that is going on, or was last */
 	int64_t beat_due;
 	struct letter beat;
-	uint32_t bye;                           /* what lenders are told */
 	/* Requests under way; done and status are what MPI_Testsome fills. */
 	int count, capacity;
 	int fixed;                              /* room for all requests but those of letters to be sent, */

@@ -70,17 +70,18 @@ static void judge(const struct hello *hello, int ranks, const char *nodes, struc
 		snprintf(verdict->text, sizeof verdict->text, "RANKPOOL_NODES=%s: only \"rank\" is known", nodes);
 	}
 	for (int i = 0; i < ranks && !verdict->code; i++) {
-		if (hello[i].protocol != hello->protocol || strncmp(hello[i].version, hello->version, sizeof hello->version) != 0) {
+		const struct hello *other = &hello[i];
+
+		if (other->protocol != hello->protocol || strcmp(other->version, hello->version) != 0) {
 			verdict->code = -EPROTO;
 			snprintf(verdict->text, sizeof verdict->text,
-			         "rankpool %.55s (protocol %u) on %.71s and rankpool %.55s (protocol %u) on %.71s cannot work "
-			         "together: all nodes need the same version",
-			         hello->version, hello->protocol, hello->host, hello[i].version, hello[i].protocol,
-			         hello[i].host);
-		} else if (hello[i].provided < MPI_THREAD_FUNNELED) {
+			         "rankpool %s (protocol %u) on %s and rankpool %s (protocol %u) on %s cannot work together: "
+			         "all nodes need the same version",
+			         hello->version, hello->protocol, hello->host, other->version, other->protocol, other->host);
+		} else if (other->provided < MPI_THREAD_FUNNELED) {
 			verdict->code = -ENOTSUP;
 			snprintf(verdict->text, sizeof verdict->text,
-			         "the MPI on %.71s was built without support for threads (MPI_THREAD_FUNNELED)", hello[i].host);
+			         "the MPI on %s was built without support for threads (MPI_THREAD_FUNNELED)", other->host);
 		}
 	}
 }
@@ -134,11 +135,13 @@ static int find_agent(const struct hello *own, int rank, int ranks, int *agent, 
 			find_agents(hello, ranks, nodes, order, agents);
 	}
 	if (!r)
-		r = check(MPI_Bcast(&verdict, (int)sizeof verdict, MPI_BYTE, 0, MPI_COMM_WORLD), "cannot send the verdict", err);
+		r = check(MPI_Bcast(&verdict, (int)sizeof verdict, MPI_BYTE, 0, MPI_COMM_WORLD),
+		          "cannot send the verdict", err);
 	if (!r && verdict.code)
 		r = error_set(err, verdict.code, "%s", verdict.text);
 	if (!r)
-		r = check(MPI_Scatter(agents, 1, MPI_INT, agent, 1, MPI_INT, 0, MPI_COMM_WORLD), "cannot send the nodes", err);
+		r = check(MPI_Scatter(agents, 1, MPI_INT, agent, 1, MPI_INT, 0, MPI_COMM_WORLD),
+		          "cannot send the nodes", err);
 	free(agents);
 	free(order);
 	free(hello);

@@ -181,7 +181,8 @@ int link_send(struct link *link, int node, const void *header, size_t size, cons
 	struct peer *peer = &link->peers[node];
 	size_t carried;
 
-	assert(node < link->peer_count && node != link->here && size <= LINK_HEADER && count <= LINK_PARTS && !link->closing);
+	assert(node < link->peer_count && node != link->here && !link->closing);
+	assert(size <= LINK_HEADER && count <= LINK_PARTS);
 	if (peer->lost) {
 		if (sent)
 			sent(user);
