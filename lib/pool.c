@@ -4,7 +4,6 @@
 
 #include "clock.h"
 #include "context.h"
-#include "job.h"
 #include "options.h"
 #include "runtime.h"
 #include "supervisor.h"
@@ -12,15 +11,11 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOOK INT64_C(100000000)                 /* ns between looks whether the supervisor still lives */
-#define ORPHANS INT64_C(1000000000)             /* ns that workers of a dead supervisor get to die */
 
 /* A worker or a process of this library, which may have the memory of rp_init: the handle of a pool that was made later
  * points at nothing there, and must not be looked into. */
@@ -101,36 +96,6 @@ uint32_t pool_ended(const struct rp_pool *pool)
 	return atomic_load(&pool->crew->ended);
 }
 
-/* A zombie has ended: it may be long before whoever inherited it reaps it. */
-static void await_end(pid_t pid, int64_t deadline)
-{
-	struct pollfd poller = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-
-	if (poller.fd < 0)
-		return;
-	poll(&poller, 1, clock_poll_ms(deadline));
-	close(poller.fd);
-}
-
-/* Workers die with their supervisor (PDEATHSIG, some moments later), but then nobody sees to what they leave behind. */
-static void bury_workers(struct rp_pool *pool)
-{
-	int64_t deadline = clock_deadline(ORPHANS);
-	struct crew *crew = pool->crew;
-
-	for (uint32_t i = 0; i < crew->size; i++) {
-		pid_t pid = atomic_load(&crew->slots[i].pid);
-
-		if (pid)
-			await_end(pid, deadline);
-		arena_recover(crew->arena, crew->heap + i);
-		ticket_bury(crew, i, -SIGKILL, "", crew->fd);
-		job_bury(crew, i, -SIGKILL, "");
-		atomic_store(&crew->slots[i].pid, 0);
-		atomic_store(&crew->slots[i].state, SLOT_EMPTY);
-	}
-}
-
 void pool_mind(struct rp_pool *pool)
 {
 	if (!pool->supervisor || supervisor_lives(pool->supervisor))
@@ -138,7 +103,7 @@ void pool_mind(struct rp_pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	crew_break(pool->crew, "the supervisor, which minds the workers, was killed");
 	if (!crew_is_empty(pool->crew))
-		bury_workers(pool);
+		supervisor_bury(pool->crew);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -244,7 +209,7 @@ static void end_workers(struct rp_pool *pool)
 		supervisor_close(pool->supervisor, pool->crew);
 	pthread_mutex_lock(&pool->lock);
 	if (pool->supervisor && !crew_is_empty(pool->crew))
-		bury_workers(pool);
+		supervisor_bury(pool->crew);
 	pthread_mutex_unlock(&pool->lock);
 	crew_tell(pool->crew);
 }

@@ -2,8 +2,8 @@
 /* supervise.c - the supervisor's own process: one thread, one loop, the only place where workers are forked and reaped.
  *
  * It waits for: requests of the manager (or the end of the socket), the end of the manager (its pidfd), the end of
- * children (SIGCHLD through a signalfd; all children are its own, so it may reap any), and the time when a worker that
- * died at birth may be tried again. */
+ * children (SIGCHLD through a signalfd; all children are its own, so it may reap any), the time when a worker that died at
+ * birth may be tried again, and for a pulse that stops. */
 #include "supervise.h"
 
 #include "clock.h"
@@ -34,6 +34,7 @@
 #define STARTS_MOST 3                           /* deaths in a row before the worker was ready */
 #define FORKS_MOST 50
 #define IDLE INT64_C(1000000000)                /* after which free memory goes back */
+#define STOPPED INT64_C(3000000000)             /* ns between two looks: this process was stopped, or the machine slept */
 
 /* A worker's place in the supervisor's books. */
 struct post {
@@ -67,6 +68,8 @@ struct supervision {
 	struct charge *charges;
 	uint64_t freed;                         /* arena_freed when last looked at */
 	int64_t trim_due;
+	const _Atomic int64_t *pulse;
+	int64_t looked, awake;                  /* at the pulse; since when without a stop */
 };
 
 /* A child must not hold what only the supervisor may. */
@@ -434,6 +437,26 @@ static void trim(struct supervision *s)
 	}
 }
 
+/* A job that is suspended as a whole and goes on later is no reason: what was missed while this process was stopped too does
+ * not count. */
+static int is_silent(struct supervision *s)
+{
+	int64_t heard = atomic_load(s->pulse), now = clock_now();
+
+	if (now - s->looked > STOPPED)
+		s->awake = now;
+	s->looked = now;
+	return heard && now - (heard > s->awake ? heard : s->awake) > SUPERVISE_SILENCE;
+}
+
+static void end_manager(const struct supervision *s, pid_t manager)
+{
+	if (s->manager_fd >= 0)
+		spawn_signal(s->manager_fd, SIGKILL);
+	else
+		kill(manager, SIGKILL);
+}
+
 static void end_all(struct supervision *s)
 {
 	for (struct gang *g = s->gangs; g; g = g->next)
@@ -441,9 +464,10 @@ static void end_all(struct supervision *s)
 	spawn_kill_descendants(NULL, 0);
 }
 
-_Noreturn void supervise(int socket, struct arena *arena, pid_t manager, int manager_fd)
+_Noreturn void supervise(int socket, struct arena *arena, pid_t manager, int manager_fd, const _Atomic int64_t *pulse)
 {
-	struct supervision s = { .socket = socket, .manager_fd = manager_fd, .arena = arena, .trim_due = CLOCK_NEVER };
+	struct supervision s = { .socket = socket, .manager_fd = manager_fd, .arena = arena, .trim_due = CLOCK_NEVER,
+		                 .pulse = pulse, .looked = clock_now() };
 	sigset_t chld, all;
 
 	sigemptyset(&chld);
@@ -465,6 +489,10 @@ _Noreturn void supervise(int socket, struct arena *arena, pid_t manager, int man
 		poll(polled, 3, clock_poll_ms(due < look ? due : look));
 		if (polled[2].revents || (getppid() != manager))
 			break;
+		if (is_silent(&s)) {
+			end_manager(&s, manager);
+			break;
+		}
 		if (polled[1].revents)
 			reap(&s);
 		if (polled[0].revents && !serve(&s))

@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 
+#define SUPERVISE_SILENCE INT64_C(11000000000)  /* ns since the pulse after which the manager is ended */
+
 /* An rp_process that the supervisor forks: request and answer in one, in the arena. */
 enum birth_state { BIRTH_RUNS, BIRTH_ENDED, BIRTH_FORGOTTEN };
 
@@ -26,7 +28,7 @@ struct birth {
 };
 
 /* Serves the manager's requests and minds its children until the manager is gone or closes the socket; then ends all that it
- * has started. */
-_Noreturn void supervise(int socket, struct arena *arena, pid_t manager, int manager_fd);
+ * has started.  pulse: in the arena, see supervisor_pulse. */
+_Noreturn void supervise(int socket, struct arena *arena, pid_t manager, int manager_fd, const _Atomic int64_t *pulse);
 
 #endif

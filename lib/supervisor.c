@@ -5,8 +5,10 @@
 #include "clock.h"
 #include "context.h"
 #include "descriptor.h"
+#include "job.h"
 #include "message.h"
 #include "supervise.h"
+#include "ticket.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #define BURIAL INT64_C(10000000000)             /* ns from a process's end to the supervisor's saying so, at most */
+#define ORPHANS INT64_C(1000000000)             /* ns that workers of a dead supervisor get to die */
 
 struct supervisor {
 	pthread_mutex_t lock;                   /* one request at a time */
@@ -28,6 +31,7 @@ struct supervisor {
 	pid_t pid;
 	int pidfd;
 	int socket;
+	_Atomic int64_t *pulse;                 /* in the arena */
 };
 
 /* Noted as the library's own at once: another thread may fork in between. */
@@ -68,7 +72,7 @@ static pid_t fork_it(struct supervisor *supervisor, int *pair)
 	pid = spawn_fork(SPAWN_GROUP | SPAWN_SUBREAPER | SPAWN_OUTLIVE, NULL, &supervisor->pidfd);
 	if (pid == 0) {
 		arena_forked(supervisor->arena);
-		supervise(pair[1], supervisor->arena, manager, self);
+		supervise(pair[1], supervisor->arena, manager, self, supervisor->pulse);
 	}
 	close(pair[1]);
 	pair[1] = -1;
@@ -80,10 +84,13 @@ static pid_t fork_it(struct supervisor *supervisor, int *pair)
 int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error *err)
 {
 	struct supervisor *supervisor = calloc(1, sizeof *supervisor);
-	int pair[2] = { -1, -1 }, r = supervisor ? own_pair(pair) : -ENOMEM;
+	_Atomic int64_t *pulse = arena_alloc(arena, ARENA_MANAGER, sizeof *pulse);
+	int pair[2] = { -1, -1 }, r = supervisor && pulse ? own_pair(pair) : -ENOMEM;
 
 	*ret = NULL;
 	if (r == 0) {
+		atomic_store(pulse, 0);
+		supervisor->pulse = pulse;
 		pthread_mutex_init(&supervisor->lock, NULL);
 		supervisor->arena = arena;
 		supervisor->pidfd = -1;
@@ -94,6 +101,7 @@ int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error
 	if (r < 0) {
 		close_own(pair[0]);
 		close_own(pair[1]);
+		arena_drop(arena, (const void *)pulse);
 		free(supervisor);
 		return error_set(err, r, "cannot start the supervisor: %s", strerror(-r));
 	}
@@ -123,6 +131,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	supervisor_end(supervisor);
 	close_own(supervisor->socket);
 	close_own(supervisor->pidfd);
+	arena_drop(supervisor->arena, (const void *)supervisor->pulse);
 	pthread_mutex_destroy(&supervisor->lock);
 	free(supervisor);
 	return NULL;
@@ -189,6 +198,40 @@ void supervisor_close(struct supervisor *supervisor, struct crew *crew)
 	struct message message = { .kind = MESSAGE_CLOSE, .what = crew };
 
 	ask(supervisor, &message, -1, NULL);
+}
+
+/* A zombie has ended: it may be long before whoever inherited it reaps it. */
+static void await_end(pid_t pid, int64_t deadline)
+{
+	struct pollfd poller = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+
+	if (poller.fd < 0)
+		return;
+	poll(&poller, 1, clock_poll_ms(deadline));
+	close(poller.fd);
+}
+
+/* They get SIGKILL by PDEATHSIG, some moments later. */
+void supervisor_bury(struct crew *crew)
+{
+	int64_t deadline = clock_deadline(ORPHANS);
+
+	for (uint32_t i = 0; i < crew->size; i++) {
+		pid_t pid = atomic_load(&crew->slots[i].pid);
+
+		if (pid)
+			await_end(pid, deadline);
+		arena_recover(crew->arena, crew->heap + i);
+		ticket_bury(crew, i, -SIGKILL, "", crew->fd);
+		job_bury(crew, i, -SIGKILL, "");
+		atomic_store(&crew->slots[i].pid, 0);
+		atomic_store(&crew->slots[i].state, SLOT_EMPTY);
+	}
+}
+
+void supervisor_pulse(struct supervisor *supervisor, int64_t heard)
+{
+	atomic_store_explicit(supervisor->pulse, heard, memory_order_relaxed);
 }
 
 void supervisor_forget(struct supervisor *supervisor, void *token)

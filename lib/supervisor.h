@@ -31,6 +31,14 @@ void supervisor_kill(struct supervisor *supervisor, struct crew *crew);
 /* Kills what still runs of the crew, with all descendants, and forgets it; returns when all of it is gone. */
 void supervisor_close(struct supervisor *supervisor, struct crew *crew);
 
+/* After the supervisor was killed: waits for the crew's workers, which die with it, and sees to what they leave behind. */
+void supervisor_bury(struct crew *crew);
+
+/* For a manager that serves another: when it last heard of that one (CLOCK_MONOTONIC ns).  From then on the supervisor kills
+ * a manager, and all of its own, whose pulse is SUPERVISE_SILENCE old: one that hangs, or was stopped, must not keep its
+ * node.  0: not minded any more. */
+void supervisor_pulse(struct supervisor *supervisor, int64_t heard);
+
 /* What struct process_starter asks for. */
 pid_t supervisor_start(struct supervisor *supervisor, const struct process_call *call, int *ret_pidfd, void **ret_token,
                        struct rp_error *err);

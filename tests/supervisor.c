@@ -3,6 +3,11 @@
  * hang, no process, no memory. */
 #include "pools.h"
 
+#include "clock.h"
+#include "context.h"
+#include "supervise.h"
+#include "supervisor.h"
+
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -578,6 +583,46 @@ static void pool_59_nothing_survives_the_program(void **state RP_UNUSED)
 	}
 }
 
+/* What it serves has not been heard of for too long; it may hang itself, or be stopped. */
+static void have_no_pulse(void)
+{
+	must(rp_init(NULL, NULL, NULL) == 0);
+	supervisor_pulse(context_get()->supervisor, clock_now() - SUPERVISE_SILENCE + RP_SECOND / 2);
+	board->pid[2] = supervisor_pid();
+	if (board->number[20])
+		raise(SIGSTOP);
+	map_for_ever(1);
+}
+
+static void a_manager_without_a_pulse_is_ended(void **state RP_UNUSED)
+{
+	for (int stopped = 0; stopped < 2; stopped++) {
+		memset(board, 0, sizeof *board);
+		board->number[20] = stopped;
+		assert_int_equal(code_of(begin(have_no_pulse)), -SIGKILL);
+		assert_true(WAIT_FOR(is_gone(board->pid[2])));
+		for (int k = 0; !stopped && k < 2; k++)
+			assert_true(is_gone(board->pid[10 + k]));
+	}
+}
+
+static void have_a_pulse(void)
+{
+	int64_t old = clock_now() - SUPERVISE_SILENCE + RP_SECOND / 2;
+
+	must(rp_init(NULL, NULL, NULL) == 0);
+	supervisor_pulse(context_get()->supervisor, old);
+	supervisor_pulse(context_get()->supervisor, clock_now());
+	while (clock_now() < old + SUPERVISE_SILENCE + 5 * RP_SECOND / 4)
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+	exit(7);
+}
+
+static void a_manager_with_a_pulse_is_left_alone(void **state RP_UNUSED)
+{
+	assert_int_equal(code_of(begin(have_a_pulse)), 7);
+}
+
 static void *leave_by_exit(void *arg RP_UNUSED)
 {
 	WAIT_FOR(board->pid[10] && board->pid[11]);
@@ -697,6 +742,8 @@ int main(void)
 		PROCESSES(the_supervisors_death_is_the_pools),
 		PROCESSES(an_idle_supervisors_death_is_seen_by_the_next_call),
 		ONCE(pool_59_nothing_survives_the_program),
+		ONCE(a_manager_without_a_pulse_is_ended),
+		ONCE(a_manager_with_a_pulse_is_left_alone),
 		ONCE(pool_53_exit_ends_pools_and_keeps_its_code),
 		ONCE(trap_04_output_appears_once_and_in_time),
 	};
