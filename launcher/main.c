@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* main.c - the rankpool command: a table of subcommands. */
 #include "cli.h"
+#include "front.h"
 #include "subcommands.h"
 
 #include <fcntl.h>
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 	int word, chosen;
 
 	keep_standard_numbers();
+	front_attach();
 	for (const struct subcommand *s = subcommands; s->name; s++)
 		length += (size_t)snprintf(about + length, sizeof about - length, "  %-27s %s\n", s->name, s->summary);
 	snprintf(about + length, sizeof about - length, "\nOptions:\n");

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* front.c - this program once on every node, and this process in front of it.
+ *
+ * mpirun gets a process group of its own, so that what the terminal sends reaches the front alone, which passes it on to the
+ * first copy: that one then decides, as it would without a front.  The front is a child subreaper: whatever mpirun leaves
+ * behind here, such as an ssh that still waits, ends with it. */
+#include "front.h"
+#include "complaint.h"
+#include "front_command.h"
+#include "handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define START_MOST_MS 20000                     /* until the first copy runs, and more with many hosts */
+#define START_PER_HOST_MS 100
+#define LEAVE_MOST_MS 8000                      /* from the end of the first copy to that of mpirun */
+#define TERM_MS 2000                            /* from SIGTERM to SIGKILL */
+#define QUIET_MS 100
+
+/* What the front passes on. */
+static const int passed[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+
+enum phase {
+	PHASE_STARTING,                         /* no copy runs yet */
+	PHASE_RUNNING,
+	PHASE_LEAVING,                          /* the first copy has ended */
+	PHASE_ENDING,                           /* mpirun has got SIGTERM */
+	PHASE_KILLED
+};
+
+struct state {
+	const struct front *front;
+	enum phase phase;
+	int64_t deadline;                       /* of the phase, in ms; -1: none */
+	pid_t mpirun;
+	int mpirun_fd, first_fd;                /* pidfds; -1: none yet */
+	int listener, signals, words;           /* for the handover, for signals, for what mpirun says */
+	int input[2];                           /* a terminal's input on its way to the first copy; -1: given away, or none */
+	struct buffer typed;
+	int asked;                              /* how often to end */
+	int interrupted;                        /* the signal that has ended all, 0: none */
+	struct complaint complaint;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------------- */
+
+static int catch_signals(sigset_t *ret_mask, sigset_t *ret_ignored)
+{
+	struct sigaction before;
+	sigset_t caught;
+
+	sigemptyset(&caught);
+	sigemptyset(ret_ignored);
+	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+		sigaction(passed[i], NULL, &before);
+		if (before.sa_handler == SIG_IGN)
+			sigaddset(ret_ignored, passed[i]);
+		/* nohup means it; a shell that starts something in the background does not. */
+		if (before.sa_handler == SIG_IGN && passed[i] == SIGHUP)
+			continue;
+		sigaddset(&caught, passed[i]);
+	}
+	sigprocmask(SIG_BLOCK, &caught, ret_mask);
+	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+		if (sigismember(&caught, passed[i]))
+			signal(passed[i], SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int must_relay(const struct front *front)
+{
+	return front->reads_input && isatty(STDIN_FILENO);
+}
+
+static _Noreturn void become_mpirun(const struct front_command *command, const sigset_t *mask, const sigset_t *ignored,
+                                    int words, int with_input)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	setpgid(0, 0);
+	if ((with_input || dup2(null, STDIN_FILENO) == STDIN_FILENO) && dup2(words, STDERR_FILENO) == STDERR_FILENO) {
+		signal(SIGPIPE, SIG_DFL);
+		for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+			if (sigismember(ignored, passed[i]))
+				signal(passed[i], SIG_IGN);
+		sigprocmask(SIG_SETMASK, mask, NULL);
+		front_command_exec(command);
+	}
+	_exit(127);
+}
+
+static int start(struct state *state, const struct front_command *command)
+{
+	sigset_t mask, ignored;
+	int words[2];
+
+	state->signals = catch_signals(&mask, &ignored);
+	if (state->signals < 0 || pipe2(words, O_CLOEXEC) < 0)
+		return -errno;
+	state->words = words[0];
+	fcntl(words[0], F_SETFL, O_NONBLOCK);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	fflush(NULL);
+	state->mpirun = fork();
+	if (state->mpirun == 0)
+		become_mpirun(command, &mask, &ignored, words[1], state->front->nodes->excluded);
+	close(words[1]);
+	if (state->mpirun < 0)
+		return -errno;
+	setpgid(state->mpirun, state->mpirun);
+	state->mpirun_fd = (int)syscall(SYS_pidfd_open, state->mpirun, 0);
+	return state->mpirun_fd < 0 ? -errno : 0;
+}
+
+/* ---- what happens --------------------------------------------------------------------------------------- */
+
+static void enter(struct state *state, enum phase phase, int64_t most_ms)
+{
+	state->phase = phase;
+	state->deadline = most_ms < 0 ? -1 : now_ms() + most_ms;
+}
+
+static void end_mpirun(struct state *state)
+{
+	kill(-state->mpirun, SIGTERM);
+	enter(state, PHASE_ENDING, TERM_MS);
+}
+
+static void give_descriptors(struct state *state)
+{
+	const int descriptors[] = { state->input[0] >= 0 ? state->input[0] : STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+
+	if (state->first_fd >= 0 || handover_give(state->listener, descriptors, &state->first_fd) <= 0)
+		return;
+	close(state->listener);
+	state->listener = -1;
+	if (state->input[0] >= 0)
+		close(state->input[0]);
+	state->input[0] = -1;
+	complaint_start(&state->complaint);
+	if (state->phase == PHASE_STARTING)
+		enter(state, PHASE_RUNNING, -1);
+}
+
+static void take_words(struct state *state)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	while ((n = read(state->words, bytes, sizeof bytes)) > 0)
+		complaint_take(&state->complaint, bytes, (size_t)n);
+	if (n == 0) {
+		close(state->words);
+		state->words = -1;
+	}
+}
+
+static void pass_signals(struct state *state)
+{
+	struct signalfd_siginfo info;
+
+	while (read(state->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		int signal = (int)info.ssi_signo;
+
+		/* Twice is the first copy's affair.  More means that it does not listen. */
+		state->asked += signal == SIGINT || signal == SIGTERM;
+		if (state->phase == PHASE_RUNNING && state->first_fd >= 0 && state->asked < 4)
+			syscall(SYS_pidfd_send_signal, state->first_fd, signal, NULL, 0);
+		else if (state->phase == PHASE_RUNNING && (signal == SIGUSR1 || signal == SIGUSR2))
+			kill(state->mpirun, signal);
+		else if (signal != SIGUSR1 && signal != SIGUSR2 && state->phase < PHASE_ENDING) {
+			if (state->phase != PHASE_LEAVING)
+				state->interrupted = signal;
+			end_mpirun(state);
+		}
+	}
+}
+
+/* A terminal belongs to its foreground: the copies, which are none of it, could not read from it. */
+static void relay_input(struct state *state, short events)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	if (state->typed.size) {
+		n = write(state->input[1], state->typed.data, state->typed.size);
+		if (n > 0) {
+			memmove(state->typed.data, state->typed.data + n, state->typed.size - (size_t)n);
+			state->typed.size -= (size_t)n;
+		}
+		if (n >= 0 || errno == EAGAIN)
+			return;
+	} else if (events && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+		n = read(STDIN_FILENO, bytes, sizeof bytes);
+		if (n > 0)
+			buffer_add(&state->typed, bytes, (size_t)n);
+		if (n > 0 || (n < 0 && errno == EINTR))
+			return;
+	} else if (!events) {
+		return;
+	} else {
+		nanosleep(&(struct timespec){ .tv_nsec = QUIET_MS * 1000000L }, NULL);
+		return;
+	}
+	close(state->input[1]);
+	state->input[1] = -1;
+}
+
+/* A time is over. */
+static void run_late(struct state *state)
+{
+	struct buffer list = { 0 };
+
+	switch (state->phase) {
+	case PHASE_STARTING:
+		complaint_list(&state->front->nodes->hosts, &list);
+		cli_say(state->front->name, "not all of the hosts %s have answered within %d s", list.data,
+		        (int)((START_MOST_MS + START_PER_HOST_MS * (int64_t)state->front->nodes->hosts.count) / 1000));
+		buffer_free(&list);
+		state->complaint.explained = 1;
+		end_mpirun(state);
+		break;
+	case PHASE_LEAVING:
+		cli_say(state->front->name, "mpirun has not ended %d s after rankpool: it is ended", LEAVE_MOST_MS / 1000);
+		end_mpirun(state);
+		break;
+	case PHASE_ENDING:
+		kill(-state->mpirun, SIGKILL);
+		enter(state, PHASE_KILLED, -1);
+		break;
+	case PHASE_RUNNING:
+	case PHASE_KILLED:
+		state->deadline = -1;
+		break;
+	}
+}
+
+/* Until something has happened: 1 when mpirun has ended. */
+static int wait_for_news(struct state *state)
+{
+	const int takes_input = state->input[1] >= 0 && !state->typed.size;
+	struct pollfd fds[] = {
+		{ .fd = state->mpirun_fd, .events = POLLIN },
+		{ .fd = state->words, .events = POLLIN },
+		{ .fd = state->signals, .events = POLLIN },
+		{ .fd = state->listener, .events = POLLIN },
+		{ .fd = state->phase == PHASE_RUNNING ? state->first_fd : -1, .events = POLLIN },
+		{ .fd = takes_input ? STDIN_FILENO : -1, .events = POLLIN },
+		{ .fd = state->typed.size && state->input[1] >= 0 ? state->input[1] : -1, .events = POLLOUT },
+	};
+	const int unfinished = state->complaint.in_block || state->complaint.line.size;
+	int64_t left = state->deadline < 0 ? -1 : state->deadline - now_ms();
+	int n = poll(fds, sizeof fds / sizeof *fds, left >= 0 && left < QUIET_MS ? (int)left : unfinished ? QUIET_MS : (int)left);
+
+	if (state->deadline >= 0 && now_ms() >= state->deadline)
+		run_late(state);
+	if (n == 0)
+		complaint_pause(&state->complaint);
+	if (n <= 0)
+		return 0;
+	/* The first copy may have come and gone together with mpirun. */
+	if (fds[3].revents)
+		give_descriptors(state);
+	if (fds[1].revents)
+		take_words(state);
+	if (fds[2].revents)
+		pass_signals(state);
+	if (fds[4].revents)
+		enter(state, PHASE_LEAVING, LEAVE_MOST_MS);
+	if (fds[5].revents || fds[6].revents)
+		relay_input(state, fds[5].revents);
+	return fds[0].revents != 0;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------- */
+
+/* Whatever is still below this process, and what comes here when its parent is gone. */
+static void kill_rest(void)
+{
+	for (int i = 0; i < 100; i++) {
+		char name[64];
+		FILE *file;
+		int pid;
+
+		snprintf(name, sizeof name, "/proc/self/task/%d/children", (int)getpid());
+		file = fopen(name, "re");
+		while (file && fscanf(file, "%d", &pid) == 1)
+			kill(pid, SIGKILL);
+		if (file)
+			fclose(file);
+		do
+			pid = waitpid(-1, NULL, WNOHANG);
+		while (pid > 0);
+		if (pid < 0)
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	}
+}
+
+static int finish(struct state *state)
+{
+	int status = 0;
+	char why[64];
+
+	while (waitpid(state->mpirun, &status, 0) < 0 && errno == EINTR)
+		;
+	if (state->words >= 0)
+		take_words(state);
+	kill_rest();
+	if (WIFSIGNALED(status))
+		snprintf(why, sizeof why, "was ended by signal %d", WTERMSIG(status));
+	else
+		snprintf(why, sizeof why, "has ended with status %d", WEXITSTATUS(status));
+	if (!state->interrupted)
+		complaint_end(&state->complaint, why);
+	if (WIFSIGNALED(status) && state->phase < PHASE_ENDING && state->complaint.started)
+		cli_say(state->front->name, "mpirun %s", why);
+	if (state->interrupted)
+		return 128 + state->interrupted;
+	if (!state->complaint.started || (WIFSIGNALED(status) && state->phase >= PHASE_ENDING))
+		return CLI_FAILED;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void release(struct state *state)
+{
+	const int fds[] = { state->mpirun_fd, state->first_fd, state->listener, state->signals, state->words, state->input[0],
+		            state->input[1] };
+
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	buffer_free(&state->typed);
+	complaint_free(&state->complaint);
+}
+
+int front_run(const struct front *front, char **words)
+{
+	struct state state = { .front = front, .mpirun_fd = -1, .first_fd = -1, .signals = -1, .words = -1, .input = { -1, -1 },
+		               .complaint = { .name = front->name, .hosts = &front->nodes->hosts, .fd = STDERR_FILENO } };
+	struct front_command command;
+	char name[HANDOVER_NAME_SIZE];
+	int r;
+
+	if (front_command_make(&command, front, words) < 0)
+		return CLI_FAILED;
+	state.listener = r = handover_open(name);
+	if (r >= 0 && must_relay(front))
+		r = pipe2(state.input, O_CLOEXEC) < 0 || fcntl(state.input[1], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	if (r >= 0) {
+		setenv(HANDOVER_VARIABLE, name, 1);
+		r = start(&state, &command);
+	}
+	if (r < 0) {
+		r = cli_fail(front->name, "cannot start %s: %s", command.mpirun.path, strerror(-r));
+	} else {
+		const int64_t most = START_MOST_MS + START_PER_HOST_MS * (int64_t)front->nodes->hosts.count;
+
+		/* A first copy on another machine does not ask for anything here. */
+		enter(&state, front->nodes->excluded ? PHASE_RUNNING : PHASE_STARTING, front->nodes->excluded ? -1 : most);
+		state.complaint.started = front->nodes->excluded;
+		while (!wait_for_news(&state))
+			;
+		r = finish(&state);
+	}
+	front_command_free(&command);
+	release(&state);
+	return r;
+}
+
+void front_attach(void)
+{
+	handover_take();
+}
