@@ -96,7 +96,8 @@ static int expand(struct names *names, const char *from, const char *to)
 		return expand_brackets(names, bracket + 1, to);
 	if (names->hosts->count >= NODES_MOST || !names->text.size || memchr(names->text.data, ']', names->text.size))
 		return -1;
-	return hosts_add(names->hosts, names->text.data, names->text.size, 0);
+	hosts_append(names->hosts, names->text.data, names->text.size, 0);
+	return 0;
 }
 
 /* "n[01-03,7],m2": commas in brackets are inside a name. */

@@ -36,6 +36,17 @@ static struct host *find(const struct hosts *hosts, const char *name, size_t len
 	return NULL;
 }
 
+void hosts_append(struct hosts *hosts, const char *name, size_t length, unsigned slots)
+{
+	struct host *host;
+
+	hosts->items = resized(hosts->items, hosts->count + 1, sizeof *hosts->items);
+	host = &hosts->items[hosts->count++];
+	*host = (struct host){ .name = resized(NULL, length + 1, 1), .slots = slots ? slots : 1, .said = slots > 0 };
+	memcpy(host->name, name, length);
+	host->name[length] = 0;
+}
+
 int hosts_add(struct hosts *hosts, const char *name, size_t length, unsigned slots)
 {
 	struct host *host = find(hosts, name, length);
@@ -47,11 +58,7 @@ int hosts_add(struct hosts *hosts, const char *name, size_t length, unsigned slo
 		host->said = 1;
 		return 0;
 	}
-	hosts->items = resized(hosts->items, hosts->count + 1, sizeof *hosts->items);
-	host = &hosts->items[hosts->count++];
-	*host = (struct host){ .name = resized(NULL, length + 1, 1), .slots = slots ? slots : 1, .said = slots > 0 };
-	memcpy(host->name, name, length);
-	host->name[length] = 0;
+	hosts_append(hosts, name, length, slots);
 	return 0;
 }
 
@@ -312,13 +319,17 @@ static enum host_place look_up(const char *host, const struct ifaddrs *own)
 }
 
 /* Runs in a child, which can be given up: getaddrinfo has no limit of its own that could be relied on. */
-static _Noreturn void look_up_all(const struct hosts *hosts, int way)
+static _Noreturn void look_up_all(const struct hosts *hosts, int known, int way)
 {
 	struct ifaddrs *own = NULL;
+	int found = 0;
 
 	getifaddrs(&own);
+	for (size_t i = 0; i < hosts->count && known && !found; i++)
+		found = is_own_name(hosts->items[i].name);
 	for (size_t i = 0; i < hosts->count; i++) {
-		unsigned char place = look_up(hosts->items[i].name, own);
+		const char *host = hosts->items[i].name;
+		unsigned char place = !found ? look_up(host, own) : is_own_name(host) ? HOST_HERE : HOST_ELSEWHERE;
 
 		if (write(way, &place, 1) < 1)
 			break;
@@ -374,7 +385,7 @@ static void here_first(struct hosts *hosts)
 	hosts->count++;
 }
 
-void hosts_locate(struct hosts *hosts)
+void hosts_locate(struct hosts *hosts, int known)
 {
 	int ends[2], status;
 	pid_t pid;
@@ -384,7 +395,7 @@ void hosts_locate(struct hosts *hosts)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		look_up_all(hosts, ends[1]);
+		look_up_all(hosts, known, ends[1]);
 	}
 	close(ends[1]);
 	if (pid > 0) {

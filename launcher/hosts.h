@@ -35,8 +35,12 @@ int hosts_read(struct hosts *hosts, const char *path, const char *name);
 /* Adds one.  slots 0: not said.  0, or -1 without a word: more slots on one host than there can be. */
 int hosts_add(struct hosts *hosts, const char *host, size_t length, unsigned slots);
 
-/* Finds out the place of each, in at most some seconds, and puts this machine first, all its names made one. */
-void hosts_locate(struct hosts *hosts);
+/* The same for one that is not there yet. */
+void hosts_append(struct hosts *hosts, const char *host, size_t length, unsigned slots);
+
+/* Finds out the place of each, in at most some seconds, and puts this machine first, all its names made one.  Where each name
+ * is known to be that of a machine of its own, as in a scheduler's list, nobody is asked for more than which one this is. */
+void hosts_locate(struct hosts *hosts, int known);
 
 void hosts_free(struct hosts *hosts);
 

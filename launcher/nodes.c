@@ -29,7 +29,7 @@ static int ssh_knows(const char *host)
 		return 0;
 	while (!known && fgets(line, sizeof line, pipe))
 		if (sscanf(line, "hostname %255s", name) == 1 && strcasecmp(name, host) != 0 && hosts_add(&one, name, strlen(name), 0) == 0) {
-			hosts_locate(&one);
+			hosts_locate(&one, 0);
 			known = one.items[0].place == HOST_ELSEWHERE || one.items[0].place == HOST_HERE;
 		}
 	while (fgets(line, sizeof line, pipe))
@@ -141,7 +141,7 @@ static void add_manager(struct nodes *nodes)
 	gethostname(name, sizeof name);
 	hosts_add(hosts, name, strlen(name), 1);
 	hosts->items[hosts->count - 1].place = HOST_HERE;
-	hosts_locate(hosts);
+	hosts_locate(hosts, 1);
 	nodes->manager_only = 1;
 }
 
@@ -164,8 +164,8 @@ int nodes_find(struct nodes *ret, const struct cli_list *lists, const struct cli
 		r = read_named(ret, lists, files, name);
 	if (r == 0) {
 		ret->scheduler = allocation.scheduler;
-		hosts_locate(&allocation.hosts);
-		hosts_locate(&ret->hosts);
+		hosts_locate(&allocation.hosts, 1);
+		hosts_locate(&ret->hosts, 0);
 	}
 	if (r == 0 && named && allocation.scheduler)
 		r = restrict_to(ret, &allocation, name);

@@ -155,7 +155,7 @@ static void this_machine_comes_first_and_once(void **state UNUSED)
 	gethostname(name, sizeof name);
 	snprintf(list, sizeof list, "192.0.2.77:3,127.0.0.1:2,%s,[::1]:4,localhost,127.9.8.7", name);
 	assert_int_equal(hosts_parse(&hosts, list, "t"), 0);
-	hosts_locate(&hosts);
+	hosts_locate(&hosts, 0);
 	assert_int_equal(hosts.count, 2);
 	expect_host(&hosts, 0, "127.0.0.1", 9, 1);
 	assert_int_equal(hosts.items[0].place, HOST_HERE);
@@ -170,7 +170,7 @@ static void names_of_nothing(void **state UNUSED)
 
 	/* RFC 6761 keeps this domain empty. */
 	assert_int_equal(hosts_parse(&hosts, "no-such-host.invalid", "t"), 0);
-	hosts_locate(&hosts);
+	hosts_locate(&hosts, 0);
 	assert_true(hosts.items[0].place == HOST_UNKNOWN || hosts.items[0].place == HOST_SILENT);
 	hosts_free(&hosts);
 }
