@@ -3,6 +3,7 @@
 #include "runtime.h"
 
 #include "context.h"
+#include "launch.h"
 #include "link.h"
 #include "options.h"
 #include "supervisor.h"
@@ -86,22 +87,7 @@ static void forget_process(void *token)
 
 static const struct process_starter starter = { start_process, process_ended, forget_process };
 
-/* Ranks that a launcher started; 0: none did. */
-static int launched_ranks(void)
-{
-	static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE", "PMI_SIZE" };
-	static const char *const marks[] = { "PMIX_RANK", "PMI_RANK", "PMI_FD" };
-
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		if (getenv(sizes[i]))
-			return atoi(getenv(sizes[i]));
-	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-		if (getenv(marks[i]))
-			return 2;
-	return 0;
-}
-
-static int check_start(const struct rp_start_options *o, struct rp_error *err)
+static int check_start(const struct rp_start_options *o, const struct launch *launch, struct rp_error *err)
 {
 	int r = options_flags(o->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_start", err);
 
@@ -114,7 +100,7 @@ static int check_start(const struct rp_start_options *o, struct rp_error *err)
 	if (link_is_initialized())
 		return error_set(err, -EALREADY,
 		                 "MPI is initialised already: call rp_init first, or rp_start with RP_LOCAL");
-	if (launched_ranks() > 1)
+	if (launch->under_mpi && launch->ranks != 1)
 		return error_set(err, -ENOTSUP,
 		                 "started by an MPI launcher with more than one rank: this version runs on one machine, "
 		                 "start one process without the launcher");
@@ -144,12 +130,17 @@ int rp_start(const struct rp_start_options *options, struct rp_error *err)
 	struct context *context = context_get();
 	struct rp_start_options o;
 	struct rp_error e = { 0 };
+	struct launch launch;
 	int r = options_import(&o, sizeof o, options, sizeof o, "rp_start", err);
 
+	launch_read(&launch);
 	if (r == 0)
-		r = check_start(&o, err);
+		r = check_start(&o, &launch, err);
 	if (r < 0)
 		return r;
+	/* Local run times in several ranks of the program's own MPI share the node by the launcher's binding. */
+	if (launch.under_mpi && !(o.flags & (RP_LOCAL | RP_INHERIT_BINDING)))
+		launch_widen();
 	context_hook_exit();
 	context_lock();
 	r = fork_supervisor(context, &e);
