@@ -119,7 +119,10 @@ int machine_load(struct machine *ret, const struct rp_pool_options *options, con
 	ret->forbidden = hwloc_bitmap_dup(hwloc_topology_get_complete_cpuset(ret->hwloc));
 	if (!ret->forbidden || hwloc_bitmap_andnot(ret->forbidden, ret->forbidden, ret->allowed) < 0 || find_teams(ret) < 0)
 		return fail(err, -ENOMEM, "out of memory");
-	ret->quota = topology ? 0 : rp_cpu_quota();
+	if (!topology) {
+		ret->quota = rp_cpu_quota();
+		ret->grant = rp_cpu_grant(&ret->scheduler);
+	}
 	return 0;
 }
 

@@ -20,6 +20,8 @@ struct machine {
 	hwloc_bitmap_t usable;                  /* those of them that the workers were given */
 	hwloc_bitmap_t forbidden;               /* CPUs that the machine has besides */
 	double quota;                           /* CPUs' worth of time; 0: no limit */
+	int grant;                              /* CPUs that a scheduler has given; 0: no limit */
+	const char *scheduler;
 	int workers;
 	struct rp_worker_info *infos;           /* by rank */
 	struct team *teams;

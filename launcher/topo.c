@@ -184,6 +184,11 @@ static void print_facts(const struct machine *m, const struct topo_options *o)
 	if (m->quota > 0)
 		printf("quota: cgroups grant %g CPUs' worth of time%s\n", m->quota,
 		       m->workers > m->quota ? ", which the workers share" : "");
+	if (m->grant > 0) {
+		printf("grant: %s has given ", m->scheduler);
+		print_count("", m->grant, "CPU");
+		printf(" of this node to the job%s\n", m->workers > m->grant ? ", which the workers share" : "");
+	}
 }
 
 /* ---- for programs ------------------------------------------------------------------------------------- */
@@ -254,6 +259,7 @@ static json_t *facts(const struct machine *m, const struct topo_options *o, cons
 	json_object_set_new(ret, "not_allowed", cpus_text(m->forbidden));
 	json_object_set_new(ret, "given", cpus_text(m->usable));
 	json_object_set_new(ret, "quota", m->quota > 0 ? json_real(m->quota) : json_null());
+	json_object_set_new(ret, "grant", m->grant > 0 ? json_integer(m->grant) : json_null());
 	json_object_set_new(ret, "bind", json_string(pool->bind ? pool->bind : "core"));
 	json_object_set_new(ret, "cpus_per_worker", json_integer(pool->cpus_per_worker ? pool->cpus_per_worker : 1));
 	json_object_set_new(ret, "oversubscribed", json_boolean(is_oversubscribed(m, pool)));

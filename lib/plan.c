@@ -54,7 +54,8 @@ int rp_pool_plan(const struct rp_pool_options *options, const char *topology, st
 	return e;
 }
 
-/* Hardware threads in the calling thread's affinity mask and in every cgroup cpuset, at most the cgroup quota rounded up. */
+/* Hardware threads in the calling thread's affinity mask and in every cgroup cpuset, at most the cgroup quota rounded up and
+ * the scheduler's grant. */
 int rp_cpu_count(void)
 {
 	struct rp_error err;
@@ -68,6 +69,17 @@ double rp_cpu_quota(void)
 	const struct topology *t = topology_here(NULL);
 
 	return t ? topology_quota(t) : 0;
+}
+
+int rp_cpu_grant(const char **scheduler)
+{
+	const struct topology *t = topology_here(NULL);
+	const char *name = "";
+	int cpus = t ? (int)topology_grant(t, &name) : 0;
+
+	if (scheduler)
+		*scheduler = name;
+	return cpus;
 }
 
 /* A pool's workers are all on this node as long as no run time spans several. */

@@ -169,12 +169,16 @@ int rp_start(const struct rp_start_options *options, struct rp_error *err);
 /* "0.1.0": of the library that runs, not of the header that was compiled. */
 const char *rp_version(void);
 
-/* CPUs (hardware threads) that this program may use on this node: affinity mask, cgroup cpuset and cgroup quota all
- * count.  At least 1. */
+/* CPUs (hardware threads) that this program may use on this node: affinity mask, cgroup cpuset, cgroup quota and
+ * what a batch scheduler has given to the job all count.  At least 1. */
 int rp_cpu_count(void);
 
 /* CPUs' worth of time that cgroups grant this program on this node, 1.5 for a quota of 150 ms every 100 ms; 0: no limit. */
 double rp_cpu_quota(void);
+
+/* CPUs of this node that the batch scheduler (Slurm, PBS, LSF, Grid Engine) has given to the job, where affinity and cgroups
+ * would allow more; 0: no limit.  *scheduler is its name or "", a constant string; NULL: not wanted. */
+int rp_cpu_grant(const char **scheduler);
 
 /* Nodes that a pool would use, at least 1. */
 int rp_node_count(void);

@@ -3,6 +3,7 @@
 #include "topology.h"
 #include "cpulimit.h"
 #include "context.h"
+#include "grant.h"
 #include "location.h"
 #include "slots.h"
 #include "source.h"
@@ -20,6 +21,7 @@ struct topology {
 	hwloc_topology_t machine;               /* shared by all that topology_here has made */
 	hwloc_bitmap_t allowed;
 	double quota;
+	struct grant grant;
 	struct topology *older;                 /* of topology_here: this machine under another affinity or other cgroups */
 };
 
@@ -87,7 +89,7 @@ static int refuse_none(hwloc_const_bitmap_t affinity, hwloc_const_bitmap_t cpuse
 	return error_set(err, -ENODEV, "no CPU may be used: the affinity mask allows %s, the cgroups %s", a, c);
 }
 
-/* Allowed CPUs and quota of the process, or of the one recorded under `root`. */
+/* Allowed CPUs, quota and grant of the process, or of the one recorded under `root`. */
 static int read_limits(struct topology *t, const char *root, struct rp_error *err)
 {
 	hwloc_bitmap_t affinity = hwloc_bitmap_alloc();
@@ -104,6 +106,10 @@ static int read_limits(struct topology *t, const char *root, struct rp_error *er
 		hwloc_bitmap_and(t->allowed, t->allowed, affinity);
 	else
 		e = refuse_none(affinity, t->allowed, err);
+	grant_read(root ? root : "", &t->grant);
+	/* Whatever the scheduler counts, cores or hardware threads: so many leave nothing out. */
+	if (t->grant.cpus >= (unsigned)hwloc_bitmap_weight(t->allowed))
+		t->grant = (struct grant){ .scheduler = "" };
 out:
 	hwloc_bitmap_free(affinity);
 	return e;
@@ -117,6 +123,7 @@ static struct topology *make(hwloc_topology_t machine)
 	if (!t)
 		return NULL;
 	t->machine = machine;
+	t->grant.scheduler = "";
 	t->allowed = hwloc_bitmap_dup(hwloc_topology_get_allowed_cpuset(machine));
 	if (!t->allowed)
 		return drop(t);
@@ -157,6 +164,12 @@ struct topology *topology_free(struct topology *topology)
 	return drop(topology);
 }
 
+static int is_same(const struct topology *a, const struct topology *b)
+{
+	return !(a->quota < b->quota) && !(a->quota > b->quota) && a->grant.cpus == b->grant.cpus &&
+	       strcmp(a->grant.scheduler, b->grant.scheduler) == 0 && hwloc_bitmap_isequal(a->allowed, b->allowed);
+}
+
 /* With the context locked.  Errors must not leave by exit(), so *err is no caller's. */
 static struct topology *find_here(struct context *context, struct rp_error *err)
 {
@@ -173,7 +186,7 @@ static struct topology *find_here(struct context *context, struct rp_error *err)
 			hwloc_topology_destroy(machine);
 		return drop(now);
 	}
-	while (t && (t->quota < now->quota || t->quota > now->quota || !hwloc_bitmap_isequal(t->allowed, now->allowed)))
+	while (t && !is_same(t, now))
 		t = t->older;
 	if (t) {
 		drop(now);
@@ -202,15 +215,16 @@ int topology_cpus(const struct topology *topology)
 	return hwloc_bitmap_weight(topology->allowed);
 }
 
-/* CPUs' worth of time, whole ones. */
+/* CPUs' worth of time, whole ones, and what the scheduler has given. */
 static unsigned granted(const struct topology *topology)
 {
-	unsigned whole;
+	unsigned given = topology->grant.cpus ? topology->grant.cpus : UINT_MAX, whole;
 
 	if (topology->quota <= 0 || topology->quota > PLACE_BITS)
-		return UINT_MAX;
+		return given;
 	whole = (unsigned)topology->quota;
-	return whole < topology->quota ? whole + 1 : whole;
+	whole += whole < topology->quota;
+	return whole < given ? whole : given;
 }
 
 int topology_usable(const struct topology *topology)
@@ -230,6 +244,12 @@ int topology_cores(const struct topology *topology)
 double topology_quota(const struct topology *topology)
 {
 	return topology->quota;
+}
+
+unsigned topology_grant(const struct topology *topology, const char **ret_scheduler)
+{
+	*ret_scheduler = topology->grant.scheduler;
+	return topology->grant.cpus;
 }
 
 const char *topology_host(const struct topology *topology)

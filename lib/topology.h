@@ -13,22 +13,23 @@ struct topology;
 /* source: NULL is this machine; else the path of an XML file (it ends in ".xml" or has a slash), or a synthetic description
  * such as "package:2 core:4 pu:2".
  * For this machine the allowed CPUs are the calling thread's affinity mask, less what hwloc finds disallowed and what cgroup
- * cpusets leave out; the quota is that of cgroups; v1 and v2, every level.  For another machine they are all there are, and
- * no quota.
- * `root` is for tests: the affinity (Cpus_allowed_list of /proc/self/status, where there is such a file) and the cgroups are
- * read from the tree recorded under it, whatever the machine.  NULL: no recorded tree.
+ * cpusets leave out; the quota is that of cgroups; v1 and v2, every level; the grant is that of the batch scheduler, see
+ * grant.h.  For another machine they are all there are, no quota and no grant.
+ * `root` is for tests: the affinity (Cpus_allowed_list of /proc/self/status, where there is such a file), the cgroups and
+ * the scheduler's files are read from the tree recorded under it, whatever the machine.  NULL: no recorded tree.
  * -EINVAL with the reason for a malformed source; -ENODEV when no CPU is left. */
 int topology_load(struct topology **ret, const char *source, const char *root, struct rp_error *err);
 struct topology *topology_free(struct topology *topology);
 
-/* This machine as it is now for the calling thread, or NULL and *err.  hwloc is asked once per program, affinity and cgroups
- * each time.  It belongs to the context: never to be freed, and good as long as the process lives. */
+/* This machine as it is now for the calling thread, or NULL and *err.  hwloc is asked once per program; affinity, cgroups
+ * and scheduler each time.  It belongs to the context: never to be freed, and good as long as the process lives. */
 struct topology *topology_here(struct rp_error *err);
 
 int topology_cpus(const struct topology *topology);     /* allowed PUs, at least 1 */
-int topology_usable(const struct topology *topology);   /* at most ceil(quota) of them */
-int topology_cores(const struct topology *topology);    /* workers by default: allowed cores, at most ceil(quota) */
+int topology_usable(const struct topology *topology);   /* at most ceil(quota) and the grant of them */
+int topology_cores(const struct topology *topology);    /* workers by default: of the allowed cores as many */
 double topology_quota(const struct topology *topology); /* CPUs' worth of time that cgroups grant; 0: no limit */
+unsigned topology_grant(const struct topology *topology, const char **ret_scheduler);   /* 0: limits nothing; never NULL */
 const char *topology_host(const struct topology *topology);     /* its name, "" when the description has none */
 
 /* Gives each of options->workers (0: as many as fit) a place, by its .cpus, .bind and .cpus_per_worker.
@@ -39,7 +40,7 @@ const char *topology_host(const struct topology *topology);     /* its name, "" 
  * .cpus_per_worker counts cores, for "pu" hardware threads; a worker that needs more than its object has gets several
  * neighbouring ones, which may be fewer CPUs than it asked for only when there are not as many.
  * Workers by default: one per allowed core for "core" and "none", per object for the others; with .cpus_per_worker as
- * many as have room for that; never more than ceil(quota) / .cpus_per_worker, never less than 1.
+ * many as have room for that; never more than ceil(quota) or the grant / .cpus_per_worker, never less than 1.
  * More workers than there is room for share CPUs evenly: no CPU serves two workers more than another; place.load
  * tells.
  * A machine on which hwloc finds no cores has one per hardware thread.

@@ -264,6 +264,21 @@ teardown()
 	[[ $output == *'"quota": 0.5'* ]]
 }
 
+@test "here: the CPUs that a scheduler has given bound the workers" {
+	(($(nproc) > 1)) || skip "one CPU cannot be given in part"
+	export SLURM_JOB_ID=7 SLURMD_NODENAME SLURM_CPUS_ON_NODE=1
+	SLURMD_NODENAME=$(uname -n)
+	run -0 topo
+	[[ $output == *$'\n'"grant: Slurm has given 1 CPU of this node to the job"$'\n'"1 worker, bound to core"* ]]
+	run -0 topo -j 3
+	[[ $output == *"grant: Slurm has given 1 CPU of this node to the job, which the workers share"* ]]
+	[[ $(fact grant) == 1 && $(fact grant --topology "$small") == null ]]
+	run -0 topo --topology "$small"
+	[[ $output != *grant* ]]
+	SLURMD_NODENAME=elsewhere
+	[[ $(fact grant) == null ]]
+}
+
 @test "bad options are refused in one line" {
 	refused "unknown option --bindto; the nearest is --bind-to" --bindto core
 	refused "-j 0x is not a number from 1 to 65535" -j 0x

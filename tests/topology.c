@@ -115,6 +115,51 @@ static void tiny_and_huge_quotas(void **state RP_UNUSED)
 	topology_free(t);
 }
 
+static void expect_grant(const char *cpus_on_node, unsigned grant, int usable, int cores)
+{
+	const char *scheduler = NULL;
+	struct topology *t;
+
+	setenv("SLURM_CPUS_ON_NODE", cpus_on_node, 1);
+	t = load("package:2 [numa] core:4 pu:2", tree);
+	assert_int_equal(topology_grant(t, &scheduler), grant);
+	assert_string_equal(scheduler, grant ? "Slurm" : "");
+	assert_int_equal(topology_usable(t), usable);
+	assert_int_equal(topology_cores(t), cores);
+	assert_int_equal(topology_cpus(t), 16);
+	topology_free(t);
+}
+
+/* As many CPUs as Slurm has given, wherever on the machine they are; with a quota, the smaller of the two. */
+static void granted_by_a_scheduler(void **state RP_UNUSED)
+{
+	static const struct row rows[] = {
+		{ 0, NULL, NULL, 0, "0-1 4-5 8-9" },       { 0, "pu", NULL, 0, "0 4 8" },
+		{ 0, "package", NULL, 0, "0-7 8-15" },     { 0, NULL, NULL, 2, "0-3" },
+		{ 4, NULL, NULL, 0, "0-1 4-5 8-9 12-13" }, { 0, "none", NULL, 0, "0-15 0-15 0-15" },
+	};
+	char host[256] = "";
+
+	gethostname(host, sizeof host - 1);
+	setenv("SLURM_JOB_ID", "7", 1);
+	setenv("SLURMD_NODENAME", host, 1);
+	setenv("SLURM_CPUS_ON_NODE", "3", 1);
+	CHECK("package:2 [numa] core:4 pu:2", tree, rows);
+	expect_grant("3", 3, 3, 3);
+	expect_grant("12", 12, 12, 8);
+	/* All there are, whether Slurm counts threads or more than that. */
+	expect_grant("16", 0, 16, 8);
+	expect_grant("64", 0, 16, 8);
+	tree_write("/proc/self/mountinfo", MOUNTS);
+	tree_write("/proc/self/cgroup", "2:cpu:/b\n");
+	tree_write("/cpu/b/cpu.cfs_period_us", "100000\n");
+	tree_write("/cpu/b/cpu.cfs_quota_us", "150000\n");
+	expect_grant("3", 3, 2, 2);
+	tree_write("/cpu/b/cpu.cfs_quota_us", "900000\n");
+	expect_grant("3", 3, 3, 3);
+	unsetenv("SLURM_JOB_ID");
+}
+
 /* ---- what a place says ------------------------------------------------------------------------------- */
 
 static void expect_counts(const char *machine, const char *root, const struct rp_pool_options *options, unsigned cpus,
@@ -302,6 +347,30 @@ static void this_machine(void **state RP_UNUSED)
 	assert_ptr_equal(topology_here(NULL), t);
 }
 
+/* A job's CPUs are asked for each time, and what another machine has is not what they limit. */
+static int be_granted_one(void)
+{
+	struct topology *before = topology_here(NULL), *elsewhere;
+	const char *scheduler;
+	char host[256] = "";
+
+	gethostname(host, sizeof host - 1);
+	setenv("LSB_JOBID", "1", 1);
+	strcat(host, " 1");
+	setenv("LSB_MCPU_HOSTS", host, 1);
+	if (topology_cpus(before) > 1 && topology_usable(topology_here(NULL)) != 1)
+		return 1;
+	if (rp_cpu_count() != 1 || rp_cpu_grant(&scheduler) != (topology_cpus(before) > 1) ||
+	    strcmp(scheduler, topology_cpus(before) > 1 ? "LSF" : "") != 0)
+		return 2;
+	elsewhere = load("core:4 pu:1", NULL);
+	if (topology_cores(elsewhere) != 4 || rp_pool_plan(NULL, NULL, NULL, 0, NULL) != 1)
+		return 3;
+	topology_free(elsewhere);
+	unsetenv("LSB_JOBID");
+	return topology_here(NULL) == before && rp_cpu_grant(NULL) == 0 ? 0 : 4;
+}
+
 /* A place of one CPU, the highest that may be used, and then the topology as it is there. */
 static int bind_and_look(void)
 {
@@ -349,6 +418,11 @@ static int look_in_grandchild(void)
 	if (pid == 0)
 		_exit(topology_here(NULL) == parents ? 0 : 1);
 	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
+}
+
+static void a_job_that_begins_later(void **state RP_UNUSED)
+{
+	in_child(be_granted_one);
 }
 
 static void children_know_the_machine(void **state RP_UNUSED)
@@ -516,12 +590,14 @@ int main(void)
 		test(nothing_allowed),
 		test(quota_of_one_and_a_half),
 		test(tiny_and_huge_quotas),
+		test(granted_by_a_scheduler),
 		test(counts),
 		test(memory_is_near),
 		test(located),
 		test(told_to_the_user),
 		test(long_lists),
 		test(this_machine),
+		test(a_job_that_begins_later),
 		test(a_bound_process_shares_out_what_it_has),
 		test(children_know_the_machine),
 		test(binding_to_cpus_that_are_not_there),

@@ -12,10 +12,14 @@
 
 static char tree[] = "/tmp/rankpool-tree-XXXXXX";
 
-/* For cmocka's setup and teardown: an empty tree for each test, and none after it. */
+/* For cmocka's setup and teardown: an empty tree for each test, and none after it; and no job, if the tests run in one. */
 static inline int tree_new(void **state)
 {
+	static const char *const jobs[] = { "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID" };
+
 	(void)state;
+	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+		unsetenv(jobs[i]);
 	strcpy(tree + sizeof tree - 7, "XXXXXX");
 	return mkdtemp(tree) ? 0 : -1;
 }
