@@ -178,9 +178,13 @@ static int plan_workers(const struct map *map, uint32_t workers, struct rp_worke
 static int count_workers(struct map *map)
 {
 	struct rp_error err;
-	int cores = plan_workers(map, 0, NULL, 0, &err);
 	double n;
+	int cores;
 
+	/* It is a number of workers, and -j counts cores. */
+	if (map->options.jobs)
+		unsetenv("RANKPOOL_WORKERS");
+	cores = plan_workers(map, 0, NULL, 0, &err);
 	if (cores < 0)
 		return cli_fail(NAME, "%s", err.text);
 	n = amount_of(&map->jobs, cores);

@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int all_zero(const char *bytes, size_t size)
@@ -48,6 +49,21 @@ int options_flags(uint32_t flags, uint32_t known, const char *what, struct rp_er
 	if (bit < sizeof names / sizeof *names)
 		return error_set(err, -EINVAL, "%s: flag %s has no meaning here", what, names[bit]);
 	return error_set(err, -EINVAL, "%s: flag 0x%x is unknown", what, 1u << bit);
+}
+
+int options_workers(uint32_t *ret, const char *what, struct rp_error *err)
+{
+	const char *text = getenv("RANKPOOL_WORKERS");
+	unsigned long n;
+	char *end;
+
+	if (!text || !*text)
+		return 0;
+	n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || !n || n > INT32_MAX)
+		return error_set(err, -EINVAL, "%s: RANKPOOL_WORKERS=%.64s is no number of workers", what, text);
+	*ret = (uint32_t)n;
+	return 0;
 }
 
 int options_argument(const void *arg, size_t size, const char *what, struct rp_error *err)

@@ -13,6 +13,10 @@ int options_import(void *ret, size_t size, const void *in, size_t smallest, cons
 /* Refuses flags that the call does not know, by name. */
 int options_flags(uint32_t flags, uint32_t known, const char *what, struct rp_error *err);
 
+/* What RANKPOOL_WORKERS in the environment says, for callers who do not say how many workers they want; without it *ret
+ * stays.  -EINVAL: it is no number of workers. */
+int options_workers(uint32_t *ret, const char *what, struct rp_error *err);
+
 /* A pointer with size 0, or a size with no pointer. */
 int options_argument(const void *arg, size_t size, const char *what, struct rp_error *err);
 

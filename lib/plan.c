@@ -2,6 +2,7 @@
 /* plan.c - what a pool would find, told without making one. */
 #include "context.h"
 #include "options.h"
+#include "pool.h"
 #include "topology.h"
 
 #include <errno.h>
@@ -16,7 +17,10 @@ static int import(struct rp_pool_options *ret, const struct rp_pool_options *in,
 		return e;
 	if (ret->kind != RP_PROCESSES && ret->kind != RP_THREADS)
 		return error_set(err, -EINVAL, "rp_pool_plan: kind %u is neither RP_PROCESSES nor RP_THREADS", ret->kind);
-	return options_flags(ret->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_pool_plan", err);
+	e = options_flags(ret->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_pool_plan", err);
+	if (e == 0 && !ret->workers && !pool_in_task())
+		e = options_workers(&ret->workers, "rp_pool_plan", err);
+	return e;
 }
 
 int rp_pool_plan(const struct rp_pool_options *options, const char *topology, struct rp_worker_info *infos, size_t count,

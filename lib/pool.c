@@ -60,6 +60,19 @@ static int is_own_thread(const struct rp_pool *pool)
 	return 0;
 }
 
+int pool_in_task(void)
+{
+	const struct rp_pool *pool;
+	int inside;
+
+	context_lock();
+	inside = context_get()->task != NULL;
+	for (pool = context_get()->pools; !inside && pool; pool = pool->next)
+		inside = pool->threads && is_own_thread(pool);
+	context_unlock();
+	return inside;
+}
+
 int pool_check_open(struct rp_pool *pool, const char *what, struct rp_error *err)
 {
 	int r = pool_check(pool, what, err), closed;
@@ -350,6 +363,8 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 	r = options_import(&o, sizeof o, options, sizeof o, "rp_pool_new", err);
 	if (r == 0)
 		r = check_options(&o, err);
+	if (r == 0 && !o.workers && !pool_in_task())
+		r = options_workers(&o.workers, "rp_pool_new", err);
 	if (r < 0)
 		return r;
 	pool = calloc(1, sizeof *pool);

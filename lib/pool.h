@@ -37,6 +37,9 @@ struct rp_pool {
 	void (*abandon_tasks)(struct rp_pool *pool);    /* the workers have gone and the pool goes: the futures stay */
 };
 
+/* 1 in a task, of a pool of processes or of threads. */
+int pool_in_task(void);
+
 /* Whether a call on the pool may go on: -EINVAL (no pool), -EPERM (another process's). */
 int pool_check(const struct rp_pool *pool, const char *what, struct rp_error *err);
 

@@ -311,7 +311,8 @@ int rp_task_fail(struct rp_task *task, const char *format, ...) __attribute__((f
 
 struct rp_pool_options {
 	size_t size;
-	uint32_t workers;                      /* 0: one per allowed core, over all nodes */
+	uint32_t workers;                      /* over all nodes; 0: RANKPOOL_WORKERS in the environment, or one per
+	                                        * allowed core */
 	uint32_t kind;
 	const char *cpus;                      /* where they may go: hwloc locations or a list; NULL: all that are allowed */
 	const char *bind;                      /* each to a "core" "pu" "l3" "numa" "package", or "none"; NULL: "core" */

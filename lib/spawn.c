@@ -164,11 +164,13 @@ static void put_variable(char **list, size_t *count, char *text, size_t name)
 	*count += i == *count;
 }
 
-/* Sets what the user has not set: a value that an ancestor got here is not the user's.  Not by setenv: its lock may have
- * been held by another thread of the parent, and fork does not set that one free. */
+/* Sets what the user has not set: a value that an ancestor got here is not the user's.  And takes out the number of workers
+ * that was meant for all the CPUs that the program has, not for those of one worker.  Not by setenv: its lock may have been
+ * held by another thread of the parent, and fork does not set that one free. */
 static int limit_threads(unsigned cpus)
 {
 	static const char *const names[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" };
+	static const char workers[] = "RANKPOOL_WORKERS=";
 	struct context *context = context_get();
 	struct environment *fresh;
 	size_t n = 0, count = sizeof names / sizeof *names;
@@ -178,8 +180,10 @@ static int limit_threads(unsigned cpus)
 	fresh = malloc(sizeof *fresh + (n + count + 1) * sizeof *fresh->list);
 	if (!fresh)
 		return -ENOMEM;
-	if (n)
-		memcpy(fresh->list, environ, n * sizeof *fresh->list);
+	n = 0;
+	for (char **variable = environ; variable && *variable; variable++)
+		if (strncmp(*variable, workers, strlen(workers)) != 0)
+			fresh->list[n++] = *variable;
 	for (size_t i = 0; i < count; i++) {
 		const char *now = getenv(names[i]);
 

@@ -216,6 +216,7 @@ refused()
 
 @test "commands find their place in the environment" {
 	OMPI_COMM_WORLD_RANK=3 PMIX_RANK=3 PMI_RANK=3 SLURM_PROCID=3 SLURM_STEP_ID=1 SLURM_LOCALID=0 SLURM_JOB_ID=77 KEPT=yes \
+		RANKPOOL_WORKERS=2 MPI_LOCALRANKID=3 HYDI_CONTROL_FD=7 PRTE_LAUNCHED=1 \
 		run -0 map -k -j 2 'env; :' ::: a
 	[[ $output =~ (^|$'\n')RANKPOOL_RANK=[01]($'\n'|$) ]]
 	grep -qx RANKPOOL_SIZE=2 <<<"$output"
@@ -228,7 +229,20 @@ refused()
 	grep -qE '^PARALLEL_PID=[0-9]+$' <<<"$output"
 	grep -qx KEPT=yes <<<"$output"
 	grep -qx SLURM_JOB_ID=77 <<<"$output"
-	! grep -E '^(OMPI_|PMIX_|PMI_|SLURM_STEP|SLURM_PROCID|SLURM_LOCALID)' <<<"$output"
+	! grep -E '^(OMPI_|PMIX_|PMI_|SLURM_STEP|SLURM_PROCID|SLURM_LOCALID)' <<<"$output" || return
+	! grep -E '^(RANKPOOL_WORKERS|MPI_LOCAL|HYDI|PRTE)' <<<"$output"
+}
+
+@test "RANKPOOL_WORKERS is the number of workers when there is no -j" {
+	export RANKPOOL_WORKERS=3
+	run -0 map 'echo $RANKPOOL_SIZE;:' ::: a
+	[[ $output == 3 ]]
+	run -0 map -j 2 'echo $RANKPOOL_SIZE;:' ::: a
+	[[ $output == 2 ]]
+	run -0 map -j 100% 'echo $RANKPOOL_SIZE;:' ::: a
+	[[ $output == $(env -u RANKPOOL_WORKERS "$RANKPOOL" map 'echo $RANKPOOL_SIZE;:' ::: a) ]]
+	RANKPOOL_WORKERS=x run -255 map echo ::: a
+	[[ $output == *"RANKPOOL_WORKERS=x is no number of workers" ]]
 }
 
 @test "ranks are 0 and up, slots one more" {

@@ -133,6 +133,32 @@ static void counts_follow_the_affinity(void **state RP_UNUSED)
 	assert_true(rp_cpu_quota() >= 0);
 }
 
+static void the_environment_says_how_many(void **state RP_UNUSED)
+{
+	static const char *const bad[] = {
+		"0", "-3", "+3", " 3", "3 ", "3x", "x", "0x3", "4294967297", "99999999999999999999",
+	};
+
+	assert_int_equal(setenv("RANKPOOL_WORKERS", "3", 1), 0);
+	assert_int_equal(rp_pool_plan(NULL, "core:8 pu:1", NULL, 0, NULL), 3);
+	assert_int_equal(rp_pool_plan(NULL, NULL, NULL, 0, NULL), 3);
+	assert_int_equal(rp_pool_plan(RP_POOL(.bind = "pu"), "core:2 pu:1", NULL, 0, NULL), 3);
+	assert_int_equal(rp_pool_plan(RP_POOL(.workers = 5), "core:8 pu:1", NULL, 0, NULL), 5);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char text[128];
+
+		snprintf(text, sizeof text, "rp_pool_plan: RANKPOOL_WORKERS=%s is no number of workers", bad[i]);
+		setenv("RANKPOOL_WORKERS", bad[i], 1);
+		expect_refused(NULL, "core:8 pu:1", -EINVAL, text);
+		assert_int_equal(rp_pool_plan(RP_POOL(.workers = 5), "core:8 pu:1", NULL, 0, NULL), 5);
+	}
+	setenv("RANKPOOL_WORKERS", "70000", 1);
+	expect_refused(NULL, "core:8 pu:1", -EINVAL, "70000 is more than 65535");
+	setenv("RANKPOOL_WORKERS", "", 1);
+	assert_int_equal(rp_pool_plan(NULL, "core:8 pu:1", NULL, 0, NULL), 8);
+	unsetenv("RANKPOOL_WORKERS");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +168,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(fatal),
 		cmocka_unit_test(counts_follow_the_affinity),
+		cmocka_unit_test(the_environment_says_how_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

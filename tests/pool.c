@@ -819,6 +819,48 @@ static void pool_45_in_a_task(void **state)
 	rp_pool_free(pool);
 }
 
+/* What the environment says is for the program: the pools of its tasks have to do with one worker's CPUs. */
+static int count_in_a_task(struct rp_task *task, const void *in RP_UNUSED, void *out)
+{
+	struct rp_pool *pool;
+	struct rp_error err;
+
+	if (rp_pool_new(&pool, NULL, &err) < 0)
+		return rp_task_fail(task, "%s", err.text);
+	((int *)out)[0] = rp_pool_workers(pool);
+	((int *)out)[1] = rp_pool_plan(NULL, NULL, NULL, 0, NULL);
+	rp_pool_free(pool);
+	((int *)out)[2] = system("test -z \"$RANKPOOL_WORKERS\"");
+	return 0;
+}
+
+static void the_environment_says_how_many(void **state)
+{
+	uint32_t kind = world_of(state)->kind;
+	struct rp_pool *pool;
+	struct rp_error err;
+	int counts[3];
+
+	setenv("RANKPOOL_WORKERS", "3", 1);
+	pool = pool_in(state, 0);
+	assert_int_equal(rp_pool_workers(pool), 3);
+	if (rp_pool_apply(pool, count_in_a_task, NULL, 0, counts, sizeof counts, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(counts[0], counts[1]);
+	assert_in_range(counts[0], 1, kind == RP_PROCESSES ? 1 : rp_cpu_count());
+	assert_true(kind == RP_THREADS || counts[2] == 0);
+	rp_pool_free(pool);
+	pool = pool_in(state, 2);
+	assert_int_equal(rp_pool_workers(pool), 2);
+	rp_pool_free(pool);
+	setenv("RANKPOOL_WORKERS", "3 or 4", 1);
+	new_is_refused(RP_POOL(.kind = kind), -EINVAL, "rp_pool_new: RANKPOOL_WORKERS=3 or 4 is no number of workers");
+	new_is_refused(NULL, -EINVAL, "RANKPOOL_WORKERS");
+	pool = pool_in(state, 2);
+	rp_pool_free(pool);
+	unsetenv("RANKPOOL_WORKERS");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -847,6 +889,7 @@ int main(void)
 		EVERYWHERE(pool_11_a_forked_child_cannot_use_it),
 		EVERYWHERE(pool_10_in_a_process),
 		PROCESSES(pool_45_in_a_task),
+		EVERYWHERE(the_environment_says_how_many),
 	};
 
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

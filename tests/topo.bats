@@ -279,6 +279,13 @@ teardown()
 	[[ $(fact grant) == null ]]
 }
 
+@test "RANKPOOL_WORKERS says how many when nothing else does" {
+	[[ $(RANKPOOL_WORKERS=3 workers --topology "$small") == 3 ]]
+	[[ $(RANKPOOL_WORKERS=3 workers --topology "$small" -j 2) == 2 ]]
+	export RANKPOOL_WORKERS=many
+	refused "RANKPOOL_WORKERS=many is no number of workers"
+}
+
 @test "bad options are refused in one line" {
 	refused "unknown option --bindto; the nearest is --bind-to" --bindto core
 	refused "-j 0x is not a number from 1 to 65535" -j 0x
