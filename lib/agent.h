@@ -9,7 +9,8 @@
 struct supervisor;
 
 /* Serves the manager until it says WIRE_END or nothing for LINK_LOST.  All that was started has ended when it returns: 0, or
- * -ENOLINK.  Runs no user code and uses no signals. */
+ * -ENOLINK, and then the link has lost node 0.  What the link has borrowed and not yet sent lies in the arena: the link is
+ * closed first.  Runs no user code and uses no signals. */
 int agent_serve(struct link *link, struct supervisor *supervisor, struct arena *arena);
 
 #endif

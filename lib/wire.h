@@ -7,7 +7,8 @@
  * has numbers from 1 that are used once.
  *
  * Who may send what when: a pool's messages come after its WIRE_OPEN was answered with 0 and before its WIRE_CLOSE
- * (WIRE_FREE), a map's between its WIRE_MAP and WIRE_MAP_END, a function's number after its WIRE_FUNCTION was answered. */
+ * (WIRE_FREE), a map's between its WIRE_MAP and WIRE_MAP_END, a function's number after its WIRE_FUNCTION was answered.
+ * Of a pool that is broken or was killed neither WIRE_RESULT nor WIRE_DONE come any more; calls are answered. */
 #ifndef RP_LIB_WIRE_H
 #define RP_LIB_WIRE_H
 
@@ -95,7 +96,8 @@ struct wire_map {
 	uint64_t seed;
 };
 
-/* Items [begin, begin + count) of the map, whose item 0 is item `base` of the caller's arrays. */
+/* Items [begin, begin + count) of the map, whose item 0 is item `base` of the caller's arrays.  Items of any size: an item
+ * that is NULL has the size WIRE_NONE; it and one of size 0 take nothing of the data. */
 struct wire_batch {
 	struct wire wire;                       /* id: the map */
 	uint64_t batch;
@@ -113,6 +115,7 @@ struct wire_range {
 	uint32_t begin, end;                    /* of the map */
 };
 
+/* Comes before the results of the batches that it takes from. */
 struct wire_given {
 	struct wire wire;                       /* id: the map */
 	uint32_t count;                         /* ranges; 0: there is nothing to give */
@@ -122,7 +125,7 @@ struct wire_given {
  *
  * Parts: 0 states: uint8_t[count], not there when all are RP_OK; given-back items have WIRE_AWAY.
  *        1 ranks: int32_t[count] over all nodes, when the map wants outcomes.
- *        2 sizes: uint64_t[count] when results are of any size (0 for items that are not RP_OK).
+ *        2 sizes: uint64_t[count] when results are of any size (WIRE_NONE: no result, also of items that are not RP_OK).
  *        3 data: fixed results: all of them (count * out_size) when all are RP_OK, else those of RP_OK items one after the
  *          other; results of any size: those one after the other, each aligned to 64 from the start of the part.
  *        4 notes: struct wire_note, text and its 0, padded to 8, one after the other. */
@@ -136,7 +139,9 @@ struct wire_result {
 	char text[256];                         /* of error */
 };
 
-#define WIRE_AWAY 255
+#define WIRE_AWAY 255                           /* in states: given back */
+#define WIRE_NONE UINT64_MAX                    /* in sizes: NULL, which is something else than nothing at an address */
+#define WIRE_ALIGN(size) (((size) + 63) & ~(uint64_t)63)        /* what an item or result takes; the last one no more than its size */
 
 struct wire_note {
 	uint32_t index;                         /* of the map */

@@ -10,7 +10,7 @@ floors=(
 	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function"
 	"process sync channel"
 	"crew job ticket supervise supervisor worker"
-	"agent link"
+	"agent link wire"
 	"runtime outcome pool plan wave map dispatch future results"
 )
 
