@@ -167,8 +167,8 @@ void launch_explain(const struct launch *launch, int mpi_size, const char *mpi_v
 		explain_srun(launch, mpi_size, mpi, mpi_version, text, size);
 	else if (strcmp(right + strlen("the "), launch->launcher) == 0)
 		snprintf(text, size,
-		         "%s started %d ranks, but %s finds %d: it is that of another installation, use the one that came with "
-		         "the MPI that this program is linked with",
+		         "%s started %d ranks, but %s finds %d: it is that of another installation, use the one that came "
+		         "with the MPI that this program is linked with",
 		         launch->launcher, launch->ranks, mpi, mpi_size);
 	else
 		snprintf(text, size, "%s started %d ranks, but %s, which this program is linked with, finds %d: use %s",

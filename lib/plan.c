@@ -18,7 +18,7 @@ static int import(struct rp_pool_options *ret, const struct rp_pool_options *in,
 	if (ret->kind != RP_PROCESSES && ret->kind != RP_THREADS)
 		return error_set(err, -EINVAL, "rp_pool_plan: kind %u is neither RP_PROCESSES nor RP_THREADS", ret->kind);
 	e = options_flags(ret->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_pool_plan", err);
-	if (e == 0 && !ret->workers && !pool_in_task())
+	if (e == 0 && !ret->workers && !ret->workers_per_node && !pool_in_task())
 		e = options_workers(&ret->workers, "rp_pool_plan", err);
 	return e;
 }

@@ -363,7 +363,7 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 	r = options_import(&o, sizeof o, options, sizeof o, "rp_pool_new", err);
 	if (r == 0)
 		r = check_options(&o, err);
-	if (r == 0 && !o.workers && !pool_in_task())
+	if (r == 0 && !o.workers && !o.workers_per_node && !pool_in_task())
 		r = options_workers(&o.workers, "rp_pool_new", err);
 	if (r < 0)
 		return r;

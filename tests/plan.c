@@ -143,6 +143,7 @@ static void the_environment_says_how_many(void **state RP_UNUSED)
 	assert_int_equal(rp_pool_plan(NULL, "core:8 pu:1", NULL, 0, NULL), 3);
 	assert_int_equal(rp_pool_plan(NULL, NULL, NULL, 0, NULL), 3);
 	assert_int_equal(rp_pool_plan(RP_POOL(.bind = "pu"), "core:2 pu:1", NULL, 0, NULL), 3);
+	assert_int_equal(rp_pool_plan(RP_POOL(.workers_per_node = 5), "core:8 pu:1", NULL, 0, NULL), 5);
 	assert_int_equal(rp_pool_plan(RP_POOL(.workers = 5), "core:8 pu:1", NULL, 0, NULL), 5);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char text[128];
