@@ -10,11 +10,19 @@ if type -t bats_require_minimum_version >/dev/null; then
 	bats_require_minimum_version 1.5.0      # for run -N
 fi
 
+# What configure found for a variable of the Makefile.
+config_value()
+{
+	sed -n "s/^S\[\"$1\"\]=\"\(.*\)\"$/\1/p" "$top_builddir/config.status"
+}
+
 : "${top_srcdir:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
 : "${top_builddir:=$top_srcdir/build}"
 : "${RANKPOOL:=$top_builddir/launcher/.libs/rankpool}"
 : "${CC:=gcc}"
-export top_srcdir top_builddir RANKPOOL CC
+: "${MPIRUN:=$(config_value MPIRUN)}"
+: "${MPI_NAME:=$(config_value MPI_NAME)}"
+export top_srcdir top_builddir RANKPOOL CC MPIRUN MPI_NAME
 case :${LD_LIBRARY_PATH-}: in
 *":$top_builddir/lib/.libs:"*) ;;
 *) export LD_LIBRARY_PATH=$top_builddir/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} ;;
@@ -50,11 +58,37 @@ until_true()
 	done
 }
 
-# What the test has left: "process PID" and "file NAME", one a line.
+# mpi RANKS COMMAND...: so many ranks of a program, or more programs after a word ":" each, by the mpirun of the MPI that was
+# built with; for a minute at most, as a rank that hangs should cost this test only.  MPI_TCP=1: they speak over TCP, as nodes do.
+mpi()
+{
+	local options=(-n)
+
+	[[ -n $MPIRUN ]] || { echo "configure found no mpirun of the MPI that this is built with"; return 1; }
+	case $MPI_NAME in
+	openmpi)
+		options=(--oversubscribe --bind-to none)
+		# Its own directory, as what it keeps in /tmp is shared by all that runs.
+		options+=(--mca orte_tmpdir_base "$BATS_TEST_TMPDIR")
+		[[ -z ${MPI_TCP-} ]] || options+=(--mca btl tcp,self)
+		((EUID)) || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+		options+=(-n) ;;
+	mpich)
+		[[ -z ${MPI_TCP-} ]] || export UCX_TLS=tcp,self MPIR_CVAR_NOLOCAL=1 ;;
+	esac
+	timeout -k 5 "${MPI_TIMEOUT:-60}" "$MPIRUN" "${options[@]}" "$@" </dev/null
+}
+
+# What the test has left: "process PID" and "file NAME", one a line.  A file that a process has mapped is not left but in use:
+# by one of the test's, which is here then, or by something else that runs on this machine, as another test's mpirun.
 leftovers()
 {
+	local file
+
 	test_processes | sed 's/^/process /'
-	own_shm | grep -vxF "$test_shm" | sed 's/^/file /'
+	for file in $(own_shm | grep -vxF "$test_shm"); do
+		grep -qsF " $file" /proc/[0-9]*/maps || echo "file $file"
+	done
 }
 
 nothing_left()

@@ -19,9 +19,13 @@ own_shm()
 	find /dev/shm -mindepth 1 -maxdepth 1 -user "$(id -u)" 2>/dev/null
 }
 
+# What a process has mapped is in use by something else that runs here, as another test's mpirun: a process of this test
+# that still ran would have been found by its mark.
 new_shm()
 {
-	own_shm | grep -vxF "$shm"
+	for file in $(own_shm | grep -vxF "$shm"); do
+		grep -qsF " $file" /proc/[0-9]*/maps || echo "$file"
+	done
 }
 
 case $1 in
