@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* function.c - which function of which binary: told to other processes and machines, and found there again.
  *
- * A function is known by its module and its distance from where that was loaded, a module by its build-id.  One without is known by
- * a hash of its code as it lies in memory, where it is as in the file: position-independent code is not relocated.
+ * A function is known by its module and its distance from where that was loaded, a module by its build-id.  One without is known
+ * by a hash of its code and constants as they lie in memory, which is as in the file: what is position-independent is not relocated,
+ * and constants that are, lie in segments that were writable.
  *
  * A linker can be told to take anything for a build-id, such as the commit of a whole project, and one library may be loaded
  * from two files.  So a build-id that two loaded modules share names neither, and the hash of the code is taken; and of
@@ -190,7 +191,7 @@ static int is_alike(const struct search *s, const struct dl_phdr_info *module)
 	case ANY_PATH: break;
 	case JUST_LOADED: return module->dlpi_addr == s->loaded_at;
 	}
-	size = module_code_size(module);
+	size = module_fixed_size(module);
 	return s->id->hash_kind == FUNCTION_BUILD_ID || !memcmp(s->id->hash + FUNCTION_HASH_MIXED, &size, sizeof size);
 }
 

@@ -14,15 +14,15 @@
 enum function_hash_kind { FUNCTION_BUILD_ID = 1, FUNCTION_CODE = 2 };
 
 struct function_id {                            /* plain data, goes over the wire between equal architectures */
-	uint8_t hash[FUNCTION_HASH];            /* build-id, cut or padded with zeros, or hash of the code segments */
+	uint8_t hash[FUNCTION_HASH];            /* build-id, cut or padded with zeros, or hash of code and constants */
 	uint32_t hash_kind;                     /* enum function_hash_kind */
 	uint32_t is_program;                    /* in the main executable: the receiver looks in its own, whatever the path */
 	uint64_t offset;                        /* from the module's load address */
 	char path[1024];                        /* of the module, absolute when possible; of the program for messages only */
 };
 
-/* -EFAULT when the pointer lies in no module's code; -ENOTSUP when the module has no build-id and no code that can be hashed:
- * all of it writable, or not readable. */
+/* -EFAULT when the pointer lies in no module's code; -ENOTSUP when the module has no build-id and no code to hash: all of it
+ * is writable, or cannot be read. */
 int function_identify(const void *fn, struct function_id *ret, struct rp_error *err);
 
 /* The same function here, in a loaded module of that hash, whatever its path, or in the file of that path, which is then loaded

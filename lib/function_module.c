@@ -69,23 +69,26 @@ int module_build_id(const struct dl_phdr_info *module, uint8_t *hash)
 	return memcmp(hash, none, FUNCTION_HASH) != 0;
 }
 
-/* Writable code is not the same twice, and code that cannot be read cannot be hashed. */
+/* What is writable is not the same twice, and what cannot be read cannot be hashed. */
 static int is_hashed(const ElfW(Phdr) *p)
 {
-	return p->p_type == PT_LOAD && (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X);
+	return p->p_type == PT_LOAD && (p->p_flags & (PF_R | PF_W)) == PF_R;
 }
 
-uint32_t module_code_size(const struct dl_phdr_info *module)
+uint32_t module_fixed_size(const struct dl_phdr_info *module)
 {
-	uint32_t size = 0;
+	uint32_t size = 0, code = 0;
 
-	for (unsigned i = 0; i < module->dlpi_phnum; i++)
-		if (is_hashed(&module->dlpi_phdr[i]))
-			size += (uint32_t)module->dlpi_phdr[i].p_filesz;
-	return size;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &module->dlpi_phdr[i];
+
+		size += is_hashed(p) ? (uint32_t)p->p_filesz : 0;
+		code |= is_hashed(p) ? p->p_flags & PF_X : 0;
+	}
+	return code ? size : 0;
 }
 
-/* Each step can be undone, knowing the word, so that two codes that differ in one word never end in the same lanes. */
+/* Each step can be undone, knowing the word, so that what differs in one word never ends in the same lanes. */
 static void mix(uint64_t lanes[2], uint64_t word)
 {
 	lanes[0] = (lanes[0] ^ word) * UINT64_C(0x9e3779b97f4a7c15);
@@ -94,28 +97,36 @@ static void mix(uint64_t lanes[2], uint64_t word)
 	lanes[1] ^= lanes[1] >> 29;
 }
 
-static int hash_code(const struct dl_phdr_info *module, uint8_t *hash)
+/* An address sanitizer would complain: there are gaps between a program's constants that it holds forbidden. */
+__attribute__((no_sanitize_address)) static void mix_bytes(uint64_t lanes[2], uintptr_t start, size_t size)
+{
+	typedef uint64_t __attribute__((aligned(1), may_alias)) any_word;
+	const any_word *words = (const any_word *)start;
+	const uint8_t *rest = (const uint8_t *)(words + size / sizeof *words);
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < size / sizeof *words; i++)
+		mix(lanes, words[i]);
+	for (size_t i = 0; i < size % sizeof *words; i++)
+		last = last << 8 | rest[i];
+	mix(lanes, last);
+}
+
+static int hash_fixed(const struct dl_phdr_info *module, uint8_t *hash)
 {
 	uint64_t lanes[2] = { 1, 2 };
-	uint32_t total = module_code_size(module);
+	uint32_t total = module_fixed_size(module);
 
-	for (unsigned i = 0; i < module->dlpi_phnum; i++) {
+	for (unsigned i = 0; i < module->dlpi_phnum && total; i++) {
 		const ElfW(Phdr) *p = &module->dlpi_phdr[i];
-		const uint8_t *bytes = (const uint8_t *)(module->dlpi_addr + p->p_vaddr);
-		size_t left = is_hashed(p) ? p->p_filesz : 0;
-		uint64_t word;
 
-		if (!left)
+		if (p->p_type != PT_LOAD)
 			continue;
 		mix(lanes, p->p_vaddr);
-		mix(lanes, left);
-		for (; left >= sizeof word; left -= sizeof word, bytes += sizeof word) {
-			memcpy(&word, bytes, sizeof word);
-			mix(lanes, word);
-		}
-		word = 0;
-		memcpy(&word, bytes, left);
-		mix(lanes, word);
+		mix(lanes, p->p_filesz);
+		mix(lanes, p->p_memsz);
+		if (is_hashed(p))
+			mix_bytes(lanes, module->dlpi_addr + p->p_vaddr, p->p_filesz);
 	}
 	_Static_assert(sizeof lanes == FUNCTION_HASH_MIXED, "the lanes fill the hash up to the size");
 	memcpy(hash, lanes, sizeof lanes);
@@ -129,7 +140,7 @@ int module_hash(const struct dl_phdr_info *module, enum function_hash_kind wante
 	if (wanted == FUNCTION_BUILD_ID && module_build_id(module, ret->hash))
 		return 1;
 	ret->hash_kind = FUNCTION_CODE;
-	if (hash_code(module, ret->hash))
+	if (hash_fixed(module, ret->hash))
 		return 1;
 	ret->hash_kind = 0;
 	return 0;

@@ -8,7 +8,7 @@
 
 #include <link.h>
 
-/* A hash of code ends with the size of what was hashed, so that modules of other sizes need not be read. */
+/* A hash of memory ends with the size of what was hashed, so that modules of other sizes need not be read. */
 #define FUNCTION_HASH_MIXED (FUNCTION_HASH - sizeof(uint32_t))
 
 /* The loaded segment that has all of `flags` (PF_R, PF_W, PF_X) and the place `offset` from the load address; NULL: none. */
@@ -20,7 +20,8 @@ int module_is_vdso(const struct dl_phdr_info *module);
 /* Fills hash[FUNCTION_HASH]; 0: it has none. */
 int module_build_id(const struct dl_phdr_info *module, uint8_t *hash);
 
-uint32_t module_code_size(const struct dl_phdr_info *module);
+/* Bytes of code and constants, which are in memory as in the file; 0: none of its code is so. */
+uint32_t module_fixed_size(const struct dl_phdr_info *module);
 
 /* Fills the hash and its kind: the build-id, unless there is none or FUNCTION_CODE is wanted.  0, and kind 0, when there is
  * nothing to know the module by. */
