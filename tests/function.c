@@ -244,7 +244,7 @@ static void without_build_id(void **state RP_UNUSED)
 static void linked_statically(void **state RP_UNUSED)
 {
 	if (access(built("function_static"), X_OK) < 0 || access(built("function_static_pie"), X_OK) < 0) {
-		print_message("no static programs here: the C library has no libc.a, or a sanitizer is linked in\n");
+		print_message("# no static programs here: the C library has no libc.a, or a sanitizer is linked in\n");
 		skip();
 	}
 	check_program("function_static", FUNCTION_BUILD_ID);
@@ -278,7 +278,7 @@ static void run_by_the_linker(void **state RP_UNUSED)
 	void *symbol = dlsym(RTLD_DEFAULT, "_r_debug");
 
 	if (!symbol || !dladdr(symbol, &linker) || access(linker.dli_fname, X_OK) < 0) {
-		print_message("the dynamic linker is not to be found, or cannot be run\n");
+		print_message("# the dynamic linker is not to be found, or cannot be run\n");
 		skip();
 	}
 	IDENTIFY(&direct, PIE, "own");
@@ -488,9 +488,12 @@ static void not_a_plugin(void **state RP_UNUSED)
 	must(unlink(path) == 0 && mkdir(path, 0700) == 0);
 	assert_says(RESOLVE(&id, PIE, "resolve"), -ENOENT, path);
 	must(rmdir(path) == 0);
+	/* Where the dynamic linker would look for a bare name is nobody's business. */
 	damaged = id;
-	strcpy(damaged.path, "libm.so.6");
-	assert_says(RESOLVE(&damaged, PIE, "resolve"), -ENOENT, "libm.so.6");
+	strcpy(damaged.path, "function_one.so");
+	setenv("LD_LIBRARY_PATH", built(".libs"), 1);
+	assert_says(RESOLVE(&damaged, PIE, "resolve"), -ENOENT, "function_one.so");
+	unsetenv("LD_LIBRARY_PATH");
 }
 
 static void no_id(void **state RP_UNUSED)
@@ -541,7 +544,7 @@ static void long_paths(void **state RP_UNUSED)
 	snprintf(path, sizeof path, "%s", copy(name, ONE));
 	IDENTIFY(&id, PIE, "plugin", path);
 	assert_int_equal(strlen(id.path), sizeof id.path - 1);
-	assert_string_equal(id.path + strlen(id.path) - 12, "ddd/plugin.so" + 1);
+	assert_string_equal(id.path + strlen(id.path) - 12, "dd/plugin.so");
 	assert_int_not_equal(id.path[0], '/');
 	assert_found(RESOLVE(&id, PIE, "resolve", path), 3 * -5 + 1);
 	copy(name, TWO);
