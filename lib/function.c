@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* function.c - which function of which binary: told to other processes and machines, and found there again.
  *
- * A function is known by its module and its distance from where that was loaded, a module by its build-id.  One without is known
- * by a hash of its code and constants as they lie in memory, which is as in the file: what is position-independent is not relocated,
- * and constants that are, lie in segments that were writable.
+ * A function is known by its module and its distance from where that was loaded, a module by its build-id.  One without
+ * is known by a hash of its code and constants as they lie in memory, which is as in the file: position-independent code is
+ * not relocated, and constants that are, lie in segments that were writable.
  *
  * A linker can be told to take anything for a build-id, such as the commit of a whole project, and one library may be loaded
  * from two files.  So a build-id that two loaded modules share names neither, and the hash of the code is taken; and of
@@ -90,8 +90,8 @@ static void keep_path(struct function_id *id, const char *path)
 	shorten(id->path, sizeof id->path, path);
 }
 
-/* The name that the dynamic linker knows is none for the program, and relative to a directory that may no longer be the current
- * one for what was loaded so.  The kernel knows from which file code is mapped, also when that has since been deleted. */
+/* The name that the dynamic linker knows is none for the program, and for what was loaded so relative to a directory that may
+ * no longer be the current one.  The kernel knows which file code is mapped from, also when that has since been deleted. */
 static void locate(struct function_id *id, uintptr_t code)
 {
 	static const char deleted[] = " (deleted)";
@@ -174,7 +174,8 @@ int function_identify(const void *fn, struct function_id *ret, struct rp_error *
 		return error_set(err, -EFAULT, "%p is no function of this program or of a library that it has loaded", fn);
 	locate(ret, o.code);
 	if (o.result)
-		return error_set(err, o.result, "%s has no build-id to be known by on other nodes: link it with -Wl,--build-id",
+		return error_set(err, o.result,
+		                 "%s has no build-id to be known by on other nodes: link it with -Wl,--build-id",
 		                 shorten(module, sizeof module, ret->path));
 	return 0;
 }
@@ -269,7 +270,7 @@ out:
 	return r;
 }
 
-/* dlopen would look for a path that is not absolute in places of its own, and open what is no file, such as a pipe, and wait. */
+/* dlopen would look for a path that is not absolute in places of its own, and wait at what is no file, such as a pipe. */
 static int load_if_there(struct search *s, struct rp_error *err)
 {
 	const char *path = s->id->path;

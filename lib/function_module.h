@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* function_module.h - one loaded module: where its code lies, and what it is known by.  All are for callbacks of dl_iterate_phdr,
- * as a module may be gone when that has returned. */
+/* function_module.h - one loaded module: where its code lies, and what it is known by.
+ * All are for callbacks of dl_iterate_phdr, as a module may be gone when that has returned. */
 #ifndef RP_LIB_FUNCTION_MODULE_H
 #define RP_LIB_FUNCTION_MODULE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/function.c - functions named in one process and found in another: of programs linked in all ways, of what they load. */
+/* tests/function.c - functions named in one process and found in another: of programs and of what they load. */
 #include "function.h"
 
 #include "children.h"
