@@ -90,7 +90,7 @@ static void keep_path(struct function_id *id, const char *path)
 	shorten(id->path, sizeof id->path, path);
 }
 
-/* The name that the dynamic linker knows is none for the program, and for what was loaded so relative to a directory that may
+/* The name that the dynamic linker has is none for the program, and for what was loaded so relative to a directory that may
  * no longer be the current one.  The kernel knows which file code is mapped from, also when that has since been deleted. */
 static void locate(struct function_id *id, uintptr_t code)
 {
