@@ -67,8 +67,8 @@ int link_busy(const struct link *link);
 
 /* When anything was last heard of the node, CLOCK_MONOTONIC ns; negative: MPI itself said that it cannot be reached.  Pauses
  * of more than LINK_BEAT between this rank's polls do not count.  The caller decides that the node is lost, and says so:
- * then nothing more is sent to it or expected from it, borrowed parts are given back, what has begun will not end, and link_close
- * ends by MPI_Abort.  A part that was coming in at that moment may still be written to where begin wanted it. */
+ * then nothing more is sent to it or expected from it, borrowed parts are given back, what has begun will not end, and
+ * link_close ends by MPI_Abort.  A part that was coming in at that moment may still be written to where begin wanted it. */
 int64_t link_heard(const struct link *link, int node);
 void link_lose(struct link *link, int node);
 
