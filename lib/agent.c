@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define LOOK INT64_C(100000000)                 /* ns between looks for what nobody tells of */
-#define STOPPED INT64_C(3000000000)             /* ns between two looks: this process was stopped, or the machine slept */
 #define HOT INT64_C(50000)                      /* ns after something has happened */
 #define NAP_FIRST INT64_C(20000)
 #define NAP_BUSY INT64_C(1000000)               /* at most, while there is work or was */
@@ -112,17 +111,14 @@ static void take(void *user, int node, const void *header, size_t size, void *co
 
 /* ---- looking ---------------------------------------------------------------------------------------------- */
 
-/* A job that is suspended as a whole and goes on later is no reason: the time in which this process was stopped too does not
- * count. */
 static void look_at_manager(struct agent *agent, int64_t now)
 {
 	int64_t heard = link_heard(agent->link, 0);
 
-	if (now - agent->looked > STOPPED)
-		agent->heard_since = now;
-	supervisor_pulse(agent->supervisor, heard);
-	if (now - (heard > agent->heard_since ? heard : agent->heard_since) > LINK_LOST)
+	if (now - heard > LINK_LOST)
 		agent->lost = 1;
+	else
+		supervisor_pulse(agent->supervisor, heard);
 }
 
 static void look_at_supervisor(struct agent *agent)

@@ -278,14 +278,6 @@ static int begin_queued(struct agent *agent, struct agent_pool *pool)
 
 /* ---- the end ---------------------------------------------------------------------------------------------- */
 
-static void drop_notes(struct arena *arena, struct note *note)
-{
-	for (struct note *next; note; note = next) {
-		next = note->next;
-		arena_drop(arena, note);
-	}
-}
-
 /* One step of a job, if there is one to be made. */
 static int move_on(struct agent *agent, struct agent_pool *pool, uint32_t number)
 {
@@ -310,7 +302,7 @@ static int move_on(struct agent *agent, struct agent_pool *pool, uint32_t number
 	pool->running[number] = NULL;
 	notes = atomic_exchange(&job->notes, NULL);
 	if (map->over) {
-		drop_notes(agent->arena, notes);
+		agent_drop_notes(agent->arena, notes);
 		agent_batch_free(batch);
 	} else {
 		agent_result(agent, batch, notes, !batch->given && atomic_load(&job->first_bad) == UINT64_MAX);
@@ -346,7 +338,7 @@ void agent_batches_free(struct agent_pool *pool)
 
 	for (uint32_t i = 0; i < CREW_JOBS; i++)
 		if (pool->running[i]) {
-			drop_notes(pool->crew->arena, atomic_exchange(&pool->crew->jobs[i].notes, NULL));
+			agent_drop_notes(pool->crew->arena, atomic_exchange(&pool->crew->jobs[i].notes, NULL));
 			agent_batch_free(pool->running[i]);
 		}
 	while ((batch = pool->queue)) {

@@ -85,7 +85,6 @@ struct agent {
 	uint32_t function_count;
 	int lost;                               /* the manager is, or cannot be spoken to */
 	int64_t ending;                         /* since when all is being ended; 0: it is not */
-	int64_t heard_since;                    /* when silence began to count, after this process had been stopped */
 	int64_t looked;                         /* when it was last looked for what nobody tells */
 	int64_t worked;                         /* when something last happened */
 	int64_t nap;
@@ -154,6 +153,8 @@ void *agent_batch_make(struct agent_batch *batch, size_t size);
 
 /* The batch has never been, or is no longer. */
 void agent_batch_free(struct agent_batch *batch);
+
+void agent_drop_notes(struct arena *arena, struct note *notes);
 
 /* Tells what became of its items, and gives the batch and its notes back when that has been sent.  all_good: every item of
  * it is RP_OK. */

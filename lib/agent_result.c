@@ -156,13 +156,11 @@ static uint32_t write_notes(struct agent_batch *batch, const struct note *notes,
 	return count;
 }
 
-static void drop_notes(struct agent_batch *batch, struct note *notes)
+void agent_drop_notes(struct arena *arena, struct note *note)
 {
-	struct note *next;
-
-	for (; notes; notes = next) {
-		next = notes->next;
-		arena_drop(batch->arena, notes);
+	for (struct note *next; note; note = next) {
+		next = note->next;
+		arena_drop(arena, note);
 	}
 }
 
@@ -217,8 +215,8 @@ void agent_result(struct agent *agent, struct agent_batch *batch, struct note *n
 		if (!all_good)
 			data.size = close_up(batch, map->out_size);
 	}
-	send_result(agent, batch, notes, data, all_good);
-	drop_notes(batch, made);
+	send_result(agent, batch, notes, data, all_good);       /* the batch may be gone after it */
+	agent_drop_notes(agent->arena, made);
 }
 
 void agent_refuse(struct agent *agent, const struct wire_batch *says, int code, const char *format, ...)
