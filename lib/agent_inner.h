@@ -187,7 +187,7 @@ void agent_processes_signal(struct agent *agent, int signal);
 /* Sleeps until one of them ends, at most so many ns. */
 void agent_processes_rest(const struct agent *agent, int64_t nap);
 
-/* Lets go of them; they are killed. */
+/* Kills them, and waits for that. */
 void agent_processes_free(struct agent *agent);
 
 #endif

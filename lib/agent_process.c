@@ -2,17 +2,20 @@
 /* agent_process.c - rp_process on this node: the supervisor's children, told of to the manager. */
 #include "agent_inner.h"
 
+#include "clock.h"
 #include "context.h"
 #include "supervisor.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define POLLED 64                               /* in one poll */
+#define BURIAL INT64_C(1000000000)              /* ns that those get which were killed */
 
 struct agent_process {
 	struct agent_process *next;
@@ -157,9 +160,16 @@ void agent_processes_signal(struct agent *agent, int signal)
 		spawn_signal(process->pidfd, signal);
 }
 
+/* One that does not even die of SIGKILL, in an uninterruptible system call, holds nobody up for ever. */
 void agent_processes_free(struct agent *agent)
 {
+	int64_t deadline = clock_deadline(BURIAL);
+
 	agent_processes_signal(agent, SIGKILL);
-	while (agent->processes)
+	while (agent->processes) {
+		struct pollfd poller = { .fd = agent->processes->pidfd, .events = POLLIN };
+
+		poll(&poller, 1, clock_poll_ms(deadline));
 		let_go(agent, &agent->processes);
+	}
 }

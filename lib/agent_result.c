@@ -209,6 +209,7 @@ void agent_result(struct agent *agent, struct agent_batch *batch, struct note *n
 	drop_input(batch);
 	if (batch->results && pack(batch, &data) < 0) {
 		lose_results(batch, own, &notes, batch->map->pool->crew->host);
+		data = (struct rp_bytes){ 0 };
 		all_good = 0;
 	} else if (batch->out) {
 		data = (struct rp_bytes){ batch->out, batch->left * map->out_size };
