@@ -515,7 +515,8 @@ static void set_scene(void)
 	memset(scene.runs, 0, sizeof scene.runs);
 	scene.serial = scene.over = note_used = 0;
 	scene.deaths = 0;
-	scene.taken = scene.lock = 0;
+	scene.taken = 0;
+	scene.lock = 0;
 	crew->size = on->workers;
 	crew->spinners = on->spinners;
 	crew->max_tasks = on->max_tasks;
