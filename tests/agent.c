@@ -833,6 +833,7 @@ static void tasks_of_all_kinds(void **state RP_UNUSED)
 {
 	uint64_t pool = open_pool(2, 0, 0, NOTHING), id;
 	uint32_t obeys = FUNCTION(obey);
+	struct message *message;
 	struct {
 		struct order order;
 		char more[5000];
@@ -852,8 +853,10 @@ static void tasks_of_all_kinds(void **state RP_UNUSED)
 	check_done(id, RP_FAILED, 1, "why", -1);
 	check_done(tell_order(pool, obeys, CRASHES, 0, 0), RP_DIED, -SIGSEGV, "signal 11", -1);
 	check_done(tell_order(pool, obeys, CRASHES, 0, 200), RP_DIED, -SIGSEGV, "signal 11", -1);
-	id = tell_task(pool, 4321, NOTHING, NOTHING, 0);
-	assert_int_equal(hear(WIRE_DONE, id)->says.done.code, -EPROTO);
+	message = hear(WIRE_DONE, tell_task(pool, 4321, NOTHING, NOTHING, 0));
+	assert_int_equal(message->says.done.state, RP_FAILED);
+	assert_int_equal(message->says.done.code, -EPROTO);
+	free_message(message);
 	free_pool(pool);
 }
 
