@@ -39,12 +39,12 @@ up()
 
 run()
 {
-	up "${1-}" || exit
-	shift
-	[[ ${1-} != -- ]] || shift
 	trap 'exec 2>/dev/null; cluster_down' EXIT      # quiet about the command that this kills
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+	up "${1-}" || exit
+	shift
+	[[ ${1-} != -- ]] || shift
 	# Waited for, as a trap has to wait for a command in the foreground; and what a shell starts so ignores SIGINT.
 	cluster_enter n0 env --default-signal "$@" <&0 &
 	wait $!

@@ -7,7 +7,9 @@ set -eu
 scripts=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/cluster/machine.bash
 source "$scripts/machine.bash"
-trap '(($? == 0)) || echo failed >"$CLUSTER/said"' EXIT
+# Held open in both directions, to be there when it is read, and not to wait for a reader who may have died.
+exec 6<>"$CLUSTER/said"
+trap '(($? == 0)) || echo failed >&6' EXIT
 exec 7<"/proc/$1" 8<> <(:)      # this directory is that process's for ever, whoever gets its number next
 shift
 
@@ -28,7 +30,7 @@ ip link set lan up
 for name; do
 	unshare --pid --fork --kill-child --mount --uts --ipc --net bash "$scripts/node.sh" "$name" 7<&- 8<&- &
 done
-echo up >"$CLUSTER/said"
+echo up >&6
 while owner_lives; do
 	read -r -t 0.2 -u 8 || true
 done

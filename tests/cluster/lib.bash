@@ -53,16 +53,18 @@ identity()
 	[[ $2 != [ZX] ]] && echo "$1 ${21}"
 }
 
-# Directories of clusters whose maker has gone, and whose keeper was killed before it could see that.
+# Directories of clusters whose maker has gone, and whose keeper or remover was killed too.
 cluster_clean()
 {
 	local directory owner keeper
 
-	for directory in "${TMPDIR:-/tmp}"/rankpool-cluster.*; do
-		[[ -O $directory && -s $directory/owner ]] || continue
-		owner=$(<"$directory/owner")
-		[[ $(identity "${owner% *}") != "$owner" ]] || continue
-		keeper=$(cat "$directory/keeper" 2>/dev/null)
+	for directory in "${TMPDIR:-/tmp}"/rankpool-cluster.*.*; do
+		[[ -d $directory && -O $directory ]] || continue
+		owner=${directory#*/rankpool-cluster.}
+		owner=$(identity "${owner%.*}") || owner=""
+		# Without a file, it was killed early, or is about to write it.
+		[[ -z $owner || $owner != "$(cat "$directory/owner" 2>/dev/null || echo "$owner")" ]] || continue
+		keeper=$(cat "$directory/keeper" 2>/dev/null) || keeper=""
 		[[ -z $keeper || $(identity "${keeper% *}") != "$keeper" ]] || kill -KILL "${keeper% *}"
 		rm -rf "$directory"
 	done
@@ -123,7 +125,7 @@ cluster_up()
 	local i hosts=() owner=${CLUSTER_OWNER:-$$}
 
 	cluster_clean
-	CLUSTER=$(mktemp -d "${TMPDIR:-/tmp}/rankpool-cluster.XXXXXX") || return
+	CLUSTER=$(mktemp -d "${TMPDIR:-/tmp}/rankpool-cluster.$owner.XXXXXX") || return
 	chmod 711 "$CLUSTER"                    # munge wants its socket to be reachable by all
 	identity "$owner" >"$CLUSTER/owner"
 	{
@@ -161,9 +163,11 @@ cluster_down()
 	local keeper
 
 	[[ -d ${CLUSTER-} ]] || return 0
-	keeper=$(cat "$CLUSTER/keeper" 2>/dev/null)
+	keeper=$(cat "$CLUSTER/keeper" 2>/dev/null) || keeper=""
 	if [[ -n $keeper && $(identity "${keeper% *}") == "$keeper" ]]; then
 		kill -KILL "${keeper% *}"
+	elif [[ -z $keeper ]]; then
+		rm -rf "$CLUSTER"       # a keeper that comes now ends, as it has nowhere to begin
 	fi
 	wait_until 10 cluster_gone || { echo "the cluster in $CLUSTER is still there"; return 1; }
 	unset CLUSTER CLUSTER_HOSTS
@@ -215,13 +219,14 @@ cluster_mend()
 # cluster_processes NODE: pids, as seen from here, of all its processes but the first.
 cluster_processes()
 {
-	local init path
+	local init namespace pid
 
 	init=$(cluster_init "$1") || return 0
+	namespace=$(readlink "/proc/$init/ns/pid")
 	# A process that ends meanwhile is none.
-	find /proc/[0-9]*/ns/pid -maxdepth 0 -lname "$(readlink "/proc/$init/ns/pid")" 2>/dev/null |
-		while IFS=/ read -r _ _ path _; do
-			[[ $path == "$init" ]] || echo "$path"
+	find /proc/[0-9]*/ns/pid -maxdepth 0 -lname "${namespace//[][]/?}" 2>/dev/null |
+		while IFS=/ read -r _ _ pid _; do
+			[[ $pid == "$init" ]] || echo "$pid"
 		done
 }
 

@@ -6,7 +6,7 @@ set -eu
 name=$1
 # shellcheck source=tests/cluster/machine.bash
 source "$(dirname "$0")/machine.bash"
-trap '(($? == 0)) || echo failed >"$CLUSTER/said"' EXIT
+trap '(($? == 0)) || echo failed >&6' EXIT
 
 # /proc is still the keeper's, who is 1 there.
 ip link add eth0 type veth peer name "$name" netns /proc/1/ns/net
@@ -17,7 +17,9 @@ ip addr add "$(awk -v name="$name" '$2 == name { print $1 }' /etc/hosts)/24" dev
 ip link set eth0 up
 mkfifo "$CLUSTER/$name.door"
 exec 8<>"$CLUSTER/$name.door"
-echo up >"$CLUSTER/said"
+echo up >&6
+trap - EXIT
+exec 6<&-
 
 serve()
 {
