@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Slurm on a cluster of two nodes: batch scripts and srun start MPI programs on both, and Slurm's own files on this machine are
-# not touched.
+# Slurm on a cluster of two nodes: batch scripts and srun start MPI programs on both, and files of a Slurm that is this
+# machine's own are not touched.
 #
 # RANKPOOL_LONG=1: more nodes, and a job that loses one.
 
