@@ -59,17 +59,17 @@ void capture_sizes(const struct capture *capture, size_t sizes[CAPTURE_STREAMS])
 	}
 }
 
-int capture_read(const struct capture *capture, int stream, size_t size, struct buffer *ret)
+int capture_read(const struct capture *capture, int stream, char *ret, size_t size, size_t *ret_size)
 {
-	for (size_t done = 0; done < size;) {
-		ssize_t n = pread(capture->fd[stream], buffer_space(ret, size - done), size - done, (off_t)done);
+	*ret_size = 0;
+	while (*ret_size < size) {
+		ssize_t n = pread(capture->fd[stream], ret + *ret_size, size - *ret_size, (off_t)*ret_size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
-		ret->size += (size_t)n;
-		done += (size_t)n;
+		*ret_size += (size_t)n;
 	}
 	return 0;
 }

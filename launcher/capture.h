@@ -23,9 +23,9 @@ const char *capture_directory(void);
 /* How much a command has written. */
 void capture_sizes(const struct capture *capture, size_t sizes[CAPTURE_STREAMS]);
 
-/* Appends up to `size` bytes of one stream: fewer when a descendant of the command has emptied the file in the
- * meantime.  0, or a negative errno. */
-int capture_read(const struct capture *capture, int stream, size_t size, struct buffer *ret);
+/* Reads up to `size` bytes of one stream: fewer when a descendant of the command has emptied the file in the meantime.  0,
+ * or a negative errno. */
+int capture_read(const struct capture *capture, int stream, char *ret, size_t size, size_t *ret_size);
 
 /* 1 when their file system has no room left: what a command has written may be incomplete, though it need not have
  * noticed. */

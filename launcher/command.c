@@ -11,8 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MILLISECOND INT64_C(1000000)
-#define SECOND INT64_C(1000000000)
+#define MILLISECOND RP_MILLISECOND
+#define SECOND RP_SECOND
+#define LOOK (100 * MILLISECOND)                /* between looks whether the command is still wanted */
 
 const int64_t command_term_steps[COMMAND_TERM_STEPS] = { 200 * MILLISECOND, 100 * MILLISECOND, 50 * MILLISECOND };
 
@@ -21,9 +22,12 @@ const int64_t command_term_steps[COMMAND_TERM_STEPS] = { 200 * MILLISECOND, 100 
 static void restore_signals(const sigset_t *ignored)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD };
+	sigset_t none;
 
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
 		signal(signals[i], sigismember(ignored, signals[i]) ? SIG_IGN : SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Runs in the child, which has the parent's memory: system calls only, and nothing is left changed but *error. */
@@ -70,8 +74,7 @@ static sigset_t child_signal(void)
 	return child;
 }
 
-/* Sleeps until a child has ended since SIGCHLD was blocked or last taken, or a signal came (1); 0 once `deadline` has
- * passed. */
+/* Sleeps until a child has ended since this was last called, or a signal came (1); 0 once `deadline` has passed. */
 static int await_child(int64_t deadline)
 {
 	sigset_t child = child_signal();
@@ -84,7 +87,7 @@ static int await_child(int64_t deadline)
 	return 1;
 }
 
-/* Reaps children until none is left (1) or `deadline` has passed (0).  SIGCHLD must be blocked. */
+/* Reaps children until none is left (1) or `deadline` has passed (0). */
 static int reap_until(int64_t deadline, pid_t pid, int *status)
 {
 	for (;;) {
@@ -118,8 +121,7 @@ static int kill_children(void)
 	return 0;
 }
 
-/* Ends the command `pid`, not yet reaped, and everything that descends from it.  Returns its wait status.  SIGCHLD must be
- * blocked. */
+/* Ends the command `pid`, not yet reaped, and everything that descends from it.  Returns its wait status. */
 static int end_tree(pid_t pid)
 {
 	int status = 0, done = 0;
@@ -139,17 +141,22 @@ static int end_tree(pid_t pid)
 	return status;
 }
 
-/* Waits without reaping until the command has ended (1) or its time is up (0).  SIGCHLD must be blocked. */
-static int wait_in_time(pid_t pid, int64_t timeout)
+/* Waits for the command and reaps it: 1.  0: it has to be ended, as *ret says why. */
+static int wait_for(const struct command *command, pid_t pid, struct command_end *ret)
 {
-	int64_t deadline = now() + timeout;
+	int64_t deadline = command->timeout ? now() + command->timeout : INT64_MAX;
 
 	for (;;) {
-		siginfo_t info = { 0 };
+		int64_t look = now() + LOOK;
 
-		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0 || info.si_pid)
+		await_child(look < deadline ? look : deadline);
+		if (waitpid(pid, &ret->status, WNOHANG))
 			return 1;
-		if (!await_child(deadline))
+		if (now() >= deadline)
+			ret->timed_out = 1;
+		else if (rp_task_cancelled(command->task))
+			ret->unwanted = 1;
+		if (ret->timed_out || ret->unwanted)
 			return 0;
 	}
 }
@@ -165,26 +172,13 @@ static int any_left(void)
 	return pid == 0;
 }
 
-/* Waits for the command and reaps it.  *running is 0 before its number can become another process's. */
-static void finish(const struct command *command, pid_t pid, struct command_end *ret)
+void command_begin(void)
 {
-	sigset_t child = child_signal(), before;
-	siginfo_t info;
+	sigset_t child = child_signal();
 
-	if (command->timeout) {
-		sigprocmask(SIG_BLOCK, &child, &before);
-		ret->timed_out = !wait_in_time(pid, command->timeout);
-		*command->running = 0;
-		if (ret->timed_out)
-			ret->status = end_tree(pid);
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		if (ret->timed_out)
-			return;
-	} else {
-		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
-		*command->running = 0;
-	}
-	waitpid(pid, &ret->status, 0);
+	/* Ignored, it would have the kernel reap the commands. */
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_BLOCK, &child, NULL);
 }
 
 void command_run(const struct command *command, struct command_end *ret)
@@ -199,7 +193,8 @@ void command_run(const struct command *command, struct command_end *ret)
 		waitpid(pid, &ret->status, 0);
 		return;
 	}
-	*command->running = pid;
-	finish(command, pid, ret);
-	ret->shared = any_left();
+	if (wait_for(command, pid, ret))
+		ret->shared = any_left();
+	else
+		ret->status = end_tree(pid);
 }

@@ -8,15 +8,14 @@
 #include "cli.h"
 #include "command.h"
 #include "interrupt.h"
+#include "orphans.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 500
@@ -70,7 +69,7 @@ static void report(struct state *state, const struct job *job, const struct resu
 	output_put(dispatch->output, result, &parcel, (struct slice){ job->inputs.data, job->inputs.size });
 	if (result->timed_out) {
 		snprintf(what, sizeof what, "ended, its time limit of %g s was over",
-		         (double)dispatch->plan->timeout / (double)RP_SECOND);
+		         (double)dispatch->brief->timeout / (double)RP_SECOND);
 		describe(state, job, what);
 	}
 	if (result->cut_short) {
@@ -83,23 +82,14 @@ static void report(struct state *state, const struct job *job, const struct resu
 	state->tally->done++;
 }
 
-static void signal_commands(const struct plan *plan, int signal)
-{
-	for (unsigned i = 0; i < plan->workers; i++) {
-		pid_t group = plan->running[i];
-
-		if (group > 0)
-			kill(-group, signal);
-	}
-}
-
 /* The pool's own end cancels what nobody has taken back: all that it still had is lost, for one reason.  Workers and
- * commands have died with the supervisor, which nobody is left to do for what the commands have started. */
+ * commands have died with the supervisor, and so has who would have ended what the commands have started. */
 static void lose_pool(struct state *state, const char *why)
 {
-	signal_commands(state->dispatch->plan, SIGKILL);
-	if (!state->lost)
+	if (!state->lost) {
+		orphans_end();
 		cli_say(state->dispatch->name, "%s: the jobs that it had are lost, and no more are started", why);
+	}
 	state->lost = 1;
 	state->tally->broken = 1;
 	state->ended = 1;
@@ -223,26 +213,20 @@ static void stop_starting(struct state *state)
 	collect(state);
 }
 
-static int any_running(const struct plan *plan)
-{
-	for (unsigned i = 0; i < plan->workers; i++)
-		if (plan->running[i])
-			return 1;
-	return 0;
-}
-
-/* SIGTERM as often and as long as GNU parallel does it; what is left gets SIGKILL with the pool. */
+/* Nobody waits for the running jobs any more, which their workers see: they end them, with SIGTERM as often and as long as
+ * GNU parallel does it, then SIGKILL.  Workers that are not done with it in time are killed with the pool. */
 static void end_commands(struct state *state)
 {
-	const struct plan *plan = state->dispatch->plan;
+	int64_t patience = RP_SECOND;
 
 	stop_starting(state);
-	for (int i = 0; i < COMMAND_TERM_STEPS && any_running(plan); i++) {
-		signal_commands(plan, SIGTERM);
-		for (int64_t waited = 0; waited < command_term_steps[i] && any_running(plan); waited += 2 * RP_MILLISECOND)
-			nanosleep(&(struct timespec){ .tv_nsec = 2 * RP_MILLISECOND }, NULL);
-	}
-	signal_commands(plan, SIGKILL);
+	state->tally->ended = state->flying;
+	for (size_t i = 0; i < state->room; i++)
+		state->jobs[i].future = rp_future_free(state->jobs[i].future);
+	for (int i = 0; i < COMMAND_TERM_STEPS; i++)
+		patience += command_term_steps[i];
+	rp_pool_close(state->dispatch->pool);
+	rp_pool_join(state->dispatch->pool, patience);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------------- */
@@ -284,7 +268,6 @@ static int obey(struct state *state, int *draining)
 
 	if (interrupt_level() == INTERRUPT_NOW || error == EPIPE) {
 		end_commands(state);
-		state->tally->ended = state->flying;
 		return 1;
 	}
 	if (!*draining && (interrupt_level() == INTERRUPT_DRAIN || error)) {
@@ -298,7 +281,7 @@ static int obey(struct state *state, int *draining)
 
 void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
 {
-	size_t room = (size_t)dispatch->plan->workers * JOBS_PER_WORKER;
+	size_t room = (size_t)dispatch->brief->workers * JOBS_PER_WORKER;
 	struct state state = { .dispatch = dispatch, .tally = ret, .room = room, .pool_fd = rp_pool_fd(dispatch->pool) };
 	int draining = 0;
 
@@ -326,12 +309,12 @@ void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
 
 static void show(const struct dispatch *dispatch, const struct record *record)
 {
-	unsigned slot = (unsigned)((record->seq - 1) % dispatch->plan->workers) + 1;
+	unsigned slot = (unsigned)((record->seq - 1) % dispatch->brief->workers) + 1;
 	struct parcel none = { .fd = { -1, -1 } };
 	struct result result = { .seq = record->seq };
 	struct buffer line = { 0 }, tag = { 0 };
 
-	template_line(dispatch->plan->template, record, slot, &line);
+	template_line(dispatch->template, record, slot, &line);
 	buffer_byte(&line, '\n');
 	result.data[CAPTURE_OUT] = line.data;
 	result.sizes[CAPTURE_OUT] = line.size;

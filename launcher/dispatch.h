@@ -3,6 +3,7 @@
 #ifndef RP_LAUNCHER_DISPATCH_H
 #define RP_LAUNCHER_DISPATCH_H
 
+#include "brief.h"
 #include "inputs.h"
 #include "output.h"
 
@@ -10,9 +11,10 @@ struct dispatch {
 	const char *name;                       /* messages begin with it */
 	struct inputs *inputs;
 	struct output *output;
+	const struct template *template;
 	struct rp_pool *pool;
 	struct parcels *parcels;
-	const struct plan *plan;
+	const struct brief *brief;
 };
 
 struct tally {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* environment.c - what a command finds in its environment. */
 #include "environment.h"
-#include "buffer.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,34 +12,93 @@ extern char **environ;
 enum { RANKPOOL_SEQ, PARALLEL_SEQ, SEQS };
 
 struct environment {
-	char **variables;                       /* the first `owned` are ours, the rest are the caller's */
+	char **variables;                       /* the first `owned` are ours, the rest are the brief's */
 	size_t owned, count;
 	char seq[SEQS][48];
 };
 
-/* A program started by a command is no rank of the job that rankpool itself may be part of.  An entry that ends in *
- * stands for all names that begin so. */
-static const char *const strangers[] = {
-	"OMPI_*", "PMIX_*", "PMI_*", "SLURM_STEP*", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_TASK_PID",
-	"SLURM_GTIDS", "SLURM_SRUN_COMM_*", "SLURM_LAUNCH_NODE_IPADDR", "SLURM_CPU_BIND*", "SLURM_PMI*", "RANKPOOL_RANK",
-	"RANKPOOL_SIZE", "RANKPOOL_LOCAL_RANK", "RANKPOOL_NODE", "RANKPOOL_CPUS", "RANKPOOL_SEQ", "RANKPOOL_FRONT",
-	"RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_WORKERS", "PARALLEL_SEQ", "PARALLEL_JOBSLOT", "PARALLEL_PID",
-	"PMI2_*", "PRTE_*", "PALS_*", "JSM_*", "HYDI_CONTROL_FD", "HYDRA_USER_PROVIDED_BINDING", "MPI_LOCALNRANKS",
-	"MPI_LOCALRANKID",
+/* ---- whose a variable is -------------------------------------------------------------------------------- */
+
+/* In these lists an entry that ends in * stands for all names that begin so. */
+
+/* What each worker says anew. */
+static const char *const own[] = {
+	"PARALLEL_JOBSLOT", "PARALLEL_PID", "PARALLEL_SEQ", "RANKPOOL_CPUS", "RANKPOOL_LOCAL_RANK", "RANKPOOL_NODE",
+	"RANKPOOL_RANK", "RANKPOOL_SEQ", "RANKPOOL_SIZE", NULL
 };
 
-static int is_stranger(const char *variable)
+/* What mpirun, srun and rankpool itself tell a rank: a program that a command starts is no rank of that job. */
+static const char *const launchers[] = {
+	"HYDI_*", "HYDRA_*", "JSM_*", "MPIR*", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "OMPI_*", "PALS_*", "PMI2_*", "PMIX_*",
+	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_WORKERS", "SLURM_CPU_BIND*",
+	"SLURM_DISTRIBUTION", "SLURM_GTIDS", "SLURM_HOSTFILE", "SLURM_LAUNCH_NODE_IPADDR", "SLURM_LOCALID", "SLURM_MPI_TYPE",
+	"SLURM_NODEID", "SLURM_PMI*", "SLURM_PROCID", "SLURM_SRUN_COMM_*", "SLURM_STEP*", "SLURM_TASK_PID", NULL
+};
+
+/* The user's word, which mpirun asks for and never sets. */
+static const char *const permissions[] = { "OMPI_ALLOW_RUN_AS_ROOT*", "PRTE_ALLOW_RUN_AS_ROOT*", NULL };
+
+/* Settings: the user's where no launcher is, which makes some of its own. */
+static const char *const settings[] = { "HYDRA_*", "MPIR*", "OMPI_MCA_*", "PMIX_MCA_*", "PRTE_MCA_*", "SLURM_HOSTFILE", NULL };
+
+static int is_in(const char *variable, const char *const *names)
 {
 	size_t length = strcspn(variable, "=");
 
-	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
-		size_t named = strcspn(strangers[i], "*");
+	for (; *names; names++) {
+		size_t named = strcspn(*names, "*");
 
-		if (strncmp(variable, strangers[i], named) == 0 && (strangers[i][named] ? length >= named : length == named))
+		if (strncmp(variable, *names, named) == 0 && ((*names)[named] ? length >= named : length == named))
 			return 1;
 	}
 	return 0;
 }
+
+int environment_has_launcher(void)
+{
+	static const char *const marks[] = { "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_FD" };
+
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+		if (getenv(marks[i]))
+			return 1;
+	return 0;
+}
+
+static int is_for_commands(const char *variable, int launched)
+{
+	if (is_in(variable, permissions) || (!launched && is_in(variable, settings)))
+		return 1;
+	return !is_in(variable, launchers);
+}
+
+const char **environment_for_commands(int keep, size_t *ret_count)
+{
+	int launched = environment_has_launcher();
+	const char **variables;
+	size_t count = 0;
+
+	while (environ && environ[count])
+		count++;
+	variables = resized(NULL, count + 1, sizeof *variables);
+	*ret_count = 0;
+	for (size_t i = 0; i < count; i++)
+		if (!is_in(environ[i], own) && (keep || is_for_commands(environ[i], launched)))
+			variables[(*ret_count)++] = environ[i];
+	variables[*ret_count] = NULL;
+	return variables;
+}
+
+const char *environment_value(const char *const *variables, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *variables; variables++)
+		if (strncmp(*variables, name, length) == 0 && (*variables)[length] == '=')
+			return *variables + length + 1;
+	return NULL;
+}
+
+/* ---- of one worker -------------------------------------------------------------------------------------- */
 
 static void add(struct environment *environment, char *variable)
 {
@@ -68,23 +127,36 @@ static void add_number(struct environment *environment, const char *name, long n
 	add_own(environment, name, digits);
 }
 
-struct environment *environment_new(const struct rp_worker_info *worker, unsigned workers, pid_t manager)
+/* What the library gave this worker to say how many threads are its own, where the user has not said it. */
+static void add_thread_limits(struct environment *environment, const struct brief *brief)
+{
+	static const char *const names[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && !environment_value(brief->environment, names[i]))
+			add_own(environment, names[i], value);
+	}
+}
+
+struct environment *environment_new(const struct rp_worker_info *worker, const struct brief *brief)
 {
 	struct environment *environment = resized(NULL, 1, sizeof *environment);
 
 	*environment = (struct environment){ 0 };
 	add_number(environment, "RANKPOOL_RANK", worker->rank);
-	add_number(environment, "RANKPOOL_SIZE", workers);
+	add_number(environment, "RANKPOOL_SIZE", brief->workers);
 	add_number(environment, "RANKPOOL_LOCAL_RANK", worker->local_rank);
 	add_number(environment, "RANKPOOL_NODE", worker->node);
 	add_own(environment, "RANKPOOL_CPUS", worker->cpus);
 	add_number(environment, "PARALLEL_JOBSLOT", worker->rank + 1L);
-	add_number(environment, "PARALLEL_PID", manager);
+	add_number(environment, "PARALLEL_PID", brief->manager);
+	add_thread_limits(environment, brief);
 	for (int i = 0; i < SEQS; i++)
 		add(environment, environment->seq[i]);
-	for (char **variable = environ; *variable; variable++)
-		if (!is_stranger(*variable))
-			add(environment, *variable);
+	for (size_t i = 0; i < brief->variable_count; i++)
+		add(environment, (char *)(uintptr_t)brief->environment[i]);
 	return environment;
 }
 

@@ -3,11 +3,15 @@
  *
  * All that can be wrong with a command line is found here, before anything is started. */
 #include "amount.h"
+#include "brief.h"
 #include "cli.h"
 #include "dispatch.h"
+#include "environment.h"
 #include "interrupt.h"
+#include "orphans.h"
 #include "shell.h"
 #include "subcommands.h"
+#include "workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,17 +19,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME "rankpool map"
-#define WORKERS_MOST 65536
-#define AS_MANY_AS_POSSIBLE 250                 /* what -j 0 stands for where the inputs do not say less */
 #define FAILED_MOST 101                         /* exit status: more than 100 jobs have failed */
 
 struct map_options {
-	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout;
+	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *mpi_env;
 	int keep_order, tag, dry_run, null, report_bindings;
 	struct cli_list files;
 };
@@ -33,7 +35,7 @@ struct map_options {
 #define FIELD(name) offsetof(struct map_options, name)
 
 static const struct cli_option options[] = {
-	{ "j|jobs|max-procs|P", CLI_TEXT, FIELD(jobs), "N", "jobs at a time: N, +N or -N (from the cores), N%, 0 (many)" },
+	{ "j|jobs|max-procs|P", CLI_TEXT, FIELD(jobs), "N", "jobs at a time per node: N, +N, -N (from the cores), N%, 0" },
 	{ "k|keep-order", CLI_FLAG, FIELD(keep_order), NULL, "print outputs in the order of the inputs" },
 	{ "a|arg-file", CLI_LIST, FIELD(files), "FILE", "take inputs from FILE, - is standard input; repeatable" },
 	{ "0|null", CLI_FLAG, FIELD(null), NULL, "inputs in files end with NUL, not with a newline" },
@@ -44,6 +46,7 @@ static const struct cli_option options[] = {
 	{ "bind-to", CLI_TEXT, FIELD(bind), "OBJ", "bind each worker to a core, pu, l3, numa, package, or none" },
 	{ "cpus-per-worker", CLI_TEXT, FIELD(cpus_per_worker), "N", "CPUs of each worker" },
 	{ "report-bindings", CLI_FLAG, FIELD(report_bindings), NULL, "say on stderr where each worker runs" },
+	{ "mpi-env", CLI_TEXT, FIELD(mpi_env), "keep", "leave commands the variables by which mpirun and srun make ranks" },
 	{ 0 }
 };
 
@@ -67,34 +70,23 @@ static const struct cli_command command = {
 /* What one call of the command needs; freed in one place. */
 struct map {
 	struct map_options options;
-	struct plan plan;
-	struct shell shell;
-	struct amount jobs;
+	struct workers workers;
+	struct brief brief;
 	struct inputs *inputs;
 	struct template *template;
-	char *program;
+	char *directory;
 	struct output *output;
 	struct rp_pool *pool;
 	struct parcels parcels;
-	uint32_t cpus_per_worker;
 };
 
 /* ---- checking ----------------------------------------------------------------------------------------- */
-
-static int check_jobs(struct map *map)
-{
-	const char *text = map->options.jobs ? map->options.jobs : "100%";
-
-	if (amount_parse(text, &map->jobs) == 0)
-		return 0;
-	return cli_fail(NAME, "-j %s is not a number of jobs: N, +N, -N, N%% or 0", text);
-}
 
 static int check_timeout(struct map *map)
 {
 	const char *text = map->options.timeout;
 
-	if (!text || amount_duration(text, &map->plan.timeout) == 0)
+	if (!text || amount_duration(text, &map->brief.timeout) == 0)
 		return 0;
 	if (strchr(text, '%'))
 		return cli_fail(NAME, "--timeout %s: a part of the median run time is not supported, only times such as 30s",
@@ -119,34 +111,59 @@ static int check_places(struct map *map)
 	n = strtoul(o->cpus_per_worker, &end, 10);
 	if (errno || *end || n < 1 || n > WORKERS_MOST || strspn(o->cpus_per_worker, "0123456789") == 0)
 		return cli_fail(NAME, "--cpus-per-worker %s is not a number of CPUs", o->cpus_per_worker);
-	map->cpus_per_worker = (uint32_t)n;
+	map->workers.cpus_per_worker = (uint32_t)n;
 	return 0;
+}
+
+static int check_environment(struct map *map)
+{
+	const char *text = map->options.mpi_env;
+
+	if (text && strcmp(text, "keep") != 0)
+		return cli_fail(NAME, "--mpi-env %s is not known; it is --mpi-env keep, or nothing", text);
+	map->brief.environment = environment_for_commands(text != NULL, &map->brief.variable_count);
+	return 0;
+}
+
+/* What runs a command that is no program in PATH is looked for before anything is started. */
+static int check_shell(const struct brief *brief, const struct template *template)
+{
+	const char *name = template_program(template);
+	char *program = name ? shell_program(name, brief->environment) : NULL, *path;
+	int r = 0;
+
+	if (!program) {
+		path = shell_path(brief->shell, brief->environment);
+		r = shell_check(path, NAME);
+		free(path);
+	}
+	free(program);
+	return r;
 }
 
 /* Words, template and inputs. */
 static int check_command(struct map *map, char **words, size_t count)
 {
-	size_t command_words = 0;
-	const char *program;
+	struct brief *brief = &map->brief;
 	char *why = NULL;
+	int dialect;
 
-	map->inputs = inputs_new(NAME, words, count, &map->options.files, map->options.null ? 0 : '\n', &command_words);
-	if (!map->inputs || shell_find(&map->shell, NAME) < 0)
+	map->inputs = inputs_new(NAME, words, count, &map->options.files, map->options.null ? 0 : '\n', &brief->word_count);
+	if (!map->inputs)
 		return CLI_FAILED;
-	map->template = template_new(words, command_words, map->shell.dialect, &why);
+	brief->words = (const char **)words;
+	brief->shell = shell_name(brief->environment);
+	dialect = shell_dialect(brief->shell, NAME);
+	if (dialect < 0)
+		return CLI_FAILED;
+	brief->dialect = (enum quote_dialect)dialect;
+	map->template = template_new(brief->words, brief->word_count, brief->dialect, &why);
 	if (!map->template) {
 		cli_say(NAME, "%s", why);
 		free(why);
 		return CLI_FAILED;
 	}
-	program = template_program(map->template);
-	map->program = program ? shell_program(program) : NULL;
-	if (!map->program && shell_check(&map->shell, NAME) < 0)
-		return CLI_FAILED;
-	map->plan.template = map->template;
-	map->plan.shell = map->shell.path;
-	map->plan.program = map->program;
-	return 0;
+	return check_shell(brief, map->template) < 0 ? CLI_FAILED : 0;
 }
 
 /* A closed standard output has been opened as /dev/null, for reading, by main(). */
@@ -164,44 +181,58 @@ static int check_output(void)
 	return 0;
 }
 
-/* ---- workers ------------------------------------------------------------------------------------------ */
-
-/* Returns how many they are; infos has room for `room`. */
-static int plan_workers(const struct map *map, uint32_t workers, struct rp_worker_info *infos, size_t room,
-                        struct rp_error *err)
+static int check_workers(struct map *map)
 {
-	return rp_pool_plan(RP_POOL(.workers = workers, .cpus = map->options.cpus, .bind = map->options.bind,
-	                            .cpus_per_worker = map->cpus_per_worker), NULL, infos, room, err);
+	struct workers *workers = &map->workers;
+
+	if (workers_count(workers, inputs_listed(map->inputs), NAME) < 0)
+		return CLI_FAILED;
+	map->brief.workers = workers->total;
+	return 0;
 }
 
-/* How many jobs at a time: what -j says, seen from the cores that there are. */
-static int count_workers(struct map *map)
+static int prepare(struct map *map, char **words, size_t count)
+{
+	int r;
+
+	map->workers.jobs = map->options.jobs;
+	map->workers.cpus = map->options.cpus;
+	map->workers.bind = map->options.bind;
+	r = workers_check(&map->workers, NAME) < 0 ? CLI_FAILED : 0;
+	if (!r)
+		r = check_timeout(map);
+	if (!r)
+		r = check_places(map);
+	if (!r)
+		r = check_environment(map);
+	if (!r)
+		r = check_output();
+	if (!r)
+		r = check_command(map, words, count);
+	if (!r)
+		r = check_workers(map);
+	return r;
+}
+
+/* ---- workers ------------------------------------------------------------------------------------------ */
+
+/* The workers of this node will have the memory and the files of this moment.  Of the ranks that a launcher has started only
+ * the first one comes back from here. */
+static int begin(struct map *map)
 {
 	struct rp_error err;
-	double n;
-	int cores;
+	int ways[2], r = parcel_way(ways);
 
-	/* It is a number of workers, and -j counts cores. */
-	if (map->options.jobs)
-		unsetenv("RANKPOOL_WORKERS");
-	cores = plan_workers(map, 0, NULL, 0, &err);
-	if (cores < 0)
-		return cli_fail(NAME, "%s", err.text);
-	n = amount_of(&map->jobs, cores);
-	if (map->jobs.unit == AMOUNT_NUMBER && n == 0) {
-		size_t listed = inputs_listed(map->inputs);
-
-		n = listed < AS_MANY_AS_POSSIBLE ? (double)listed : AS_MANY_AS_POSSIBLE;
-	}
-	if (n < 1)
-		return cli_fail(NAME, "-j %s leaves no worker: there %s %d core%s", map->options.jobs,
-		                cores == 1 ? "is" : "are", cores, cores == 1 ? "" : "s");
-	if (n > WORKERS_MOST)
-		return cli_fail(NAME, "-j %s: %d workers are the most", map->options.jobs, WORKERS_MOST);
-	map->plan.workers = (unsigned)n;
-	if (plan_workers(map, map->plan.workers, NULL, 0, &err) < 0)
-		return cli_fail(NAME, "%s", err.text);
-	return 0;
+	if (r < 0)
+		return cli_fail(NAME, "cannot make a socket: %s", strerror(-r));
+	map->parcels.end = ways[0];
+	map->brief.way = ways[1];
+	map->brief.mask = umask(0);
+	umask(map->brief.mask);
+	orphans_adopt();
+	r = rp_init(NULL, NULL, &err);
+	close(map->brief.way);
+	return r < 0 ? cli_fail(NAME, "%s", err.text) : 0;
 }
 
 /* Output that waits holds files.  Called after the workers have been forked: commands keep the limit that they expect. */
@@ -217,38 +248,27 @@ static void raise_file_limit(void)
 
 static int open_pool(struct map *map)
 {
-	struct plan *plan = &map->plan;
+	struct brief *brief = &map->brief;
+	struct rp_pool_options o = workers_options(&map->workers);
+	struct buffer packed = { 0 };
 	struct rp_error err;
-	int ways[2], r;
+	int r;
 
-	plan->running = mmap(NULL, plan->workers * sizeof *plan->running, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-	                     -1, 0);
-	if (plan->running == MAP_FAILED)
-		return cli_fail(NAME, "out of memory");
-	r = parcel_way(ways);
-	if (r < 0)
-		return cli_fail(NAME, "cannot make a socket: %s", strerror(-r));
-	map->parcels.end = ways[0];
-	plan->way = ways[1];
-	plan->manager = getpid();
-	r = rp_pool_new(&map->pool, RP_POOL(.workers = plan->workers, .cpus = map->options.cpus, .bind = map->options.bind,
-	                                    .cpus_per_worker = map->cpus_per_worker, .flags = RP_LOCAL, .init = runner_init,
-	                                    .exit = runner_exit, .init_arg = &plan, .init_arg_size = sizeof plan), &err);
-	close(plan->way);
+	map->directory = getcwd(NULL, 0);
+	brief->directory = map->directory ? map->directory : "";
+	brief->output_directory = capture_directory();
+	brief->manager = getpid();
+	brief_pack(brief, &packed);
+	o.init = runner_init;
+	o.exit = runner_exit;
+	o.init_arg = packed.data;
+	o.init_arg_size = packed.size;
+	r = rp_pool_new(&map->pool, &o, &err);
+	buffer_free(&packed);
 	if (r < 0)
 		return cli_fail(NAME, "%s", err.text);
 	raise_file_limit();
 	return 0;
-}
-
-static void report_bindings(const struct map *map)
-{
-	struct rp_worker_info *infos = resized(NULL, map->plan.workers, sizeof *infos);
-	int count = plan_workers(map, map->plan.workers, infos, map->plan.workers, NULL);
-
-	for (int i = 0; i < count; i++)
-		fprintf(stderr, NAME ": rank %d on %s: cpus %s\n", infos[i].rank, infos[i].host, infos[i].cpus);
-	free(infos);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------ */
@@ -280,12 +300,12 @@ static void sum_up(const struct map *map, const struct tally *tally)
 
 static int run(struct map *map)
 {
-	struct dispatch dispatch = { NAME, map->inputs, map->output, NULL, &map->parcels, &map->plan };
+	struct dispatch dispatch = { NAME, map->inputs, map->output, map->template, NULL, &map->parcels, &map->brief };
 	struct tally tally;
 	int r;
 
 	if (map->options.report_bindings)
-		report_bindings(map);
+		workers_report(&map->workers, NAME);
 	if (map->options.dry_run) {
 		dispatch_show(&dispatch, &tally);
 		return exit_status(map, &tally);
@@ -301,23 +321,6 @@ static int run(struct map *map)
 	return exit_status(map, &tally);
 }
 
-static int prepare(struct map *map, char **words, size_t count)
-{
-	int r = check_jobs(map);
-
-	if (!r)
-		r = check_timeout(map);
-	if (!r)
-		r = check_places(map);
-	if (!r)
-		r = check_output();
-	if (!r)
-		r = check_command(map, words, count);
-	if (!r)
-		r = count_workers(map);
-	return r;
-}
-
 static void release(struct map *map)
 {
 	rp_pool_free(map->pool);
@@ -325,34 +328,46 @@ static void release(struct map *map)
 	parcels_free(&map->parcels);
 	template_free(map->template);
 	inputs_free(map->inputs);
-	free(map->program);
-	shell_done(&map->shell);
+	free(map->brief.environment);
+	free(map->directory);
 	free(map->options.files.items);
+}
+
+/* The command line has been read. */
+static int go(struct map *map, int launched, char **words, size_t count)
+{
+	int r = interrupt_begin(&map->brief.ignored);
+
+	if (r < 0)
+		return cli_fail(NAME, "cannot make a pipe: %s", strerror(-r));
+	r = prepare(map, words, count);
+	if (!r && !launched && !map->options.dry_run)
+		r = begin(map);
+	if (r)
+		return r;
+	if (inputs_are_typed(map->inputs) && isatty(STDERR_FILENO))
+		fputs(NAME ": inputs are read from the terminal, Ctrl-D ends them\n", stderr);
+	map->output = output_new(map->options.keep_order, map->options.tag);
+	return run(map);
 }
 
 int map_main(int argc, char **argv)
 {
-	struct map map = { .parcels = { .end = -1 }, .plan = { .name = NAME } };
-	int word = cli_parse(&command, argc, argv, &map.options), r, error;
+	struct map map = { .parcels = { .end = -1 }, .brief = { .name = NAME } };
+	int launched = environment_has_launcher(), word, r, error;
 
+	r = launched ? begin(&map) : 0;
+	if (r)
+		return r;
+	word = cli_parse(&command, argc, argv, &map.options);
 	if (word <= 0)
 		return word < 0 ? CLI_FAILED : 0;
-	r = interrupt_begin(&map.plan.ignored);
-	if (r < 0)
-		r = cli_fail(NAME, "cannot make a pipe: %s", strerror(-r));
-	else
-		r = prepare(&map, argv + word, (size_t)(argc - word));
-	if (!r) {
-		if (inputs_are_typed(map.inputs) && isatty(STDERR_FILENO))
-			fputs(NAME ": inputs are read from the terminal, Ctrl-D ends them\n", stderr);
-		map.output = output_new(map.options.keep_order, map.options.tag);
-		r = run(&map);
-	}
+	r = go(&map, launched, argv + word, (size_t)(argc - word));
 	error = map.output ? output_error(map.output) : 0;
 	release(&map);
 	if (error == EPIPE) {
-		/* Nobody reads any more: end as other programs do then. */
-		if (!sigismember(&map.plan.ignored, SIGPIPE)) {
+		/* Nobody reads any more: end as other programs do then, but not as a rank that has died. */
+		if (!launched && !sigismember(&map.brief.ignored, SIGPIPE)) {
 			signal(SIGPIPE, SIG_DFL);
 			raise(SIGPIPE);
 		}

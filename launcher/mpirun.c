@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+extern char **environ;
+
 #define ANSWER_MOST_MS 10000
 
 /* ---- families ------------------------------------------------------------------------------------------ */
@@ -153,7 +155,7 @@ static int find_srun(struct mpirun *ret, enum mpi_family family)
 	static const char *const wanted[] = { "pmix", "pmi2" };
 	char answer[4096], *word, *rest;
 
-	ret->path = shell_program("srun");
+	ret->path = shell_program("srun", (const char *const *)environ);
 	if (!ret->path)
 		return -1;
 	ret->kind = MPIRUN_SRUN;
@@ -182,7 +184,7 @@ int mpirun_find(struct mpirun *ret, enum mpi_family family, int slurm, const cha
 
 	*ret = (struct mpirun){ 0 };
 	for (int i = 0; names[family][i]; i++) {
-		char *path = shell_program(names[family][i]);
+		char *path = shell_program(names[family][i], (const char *const *)environ);
 		int kind = path ? kind_of(path) : -1;
 
 		if (kind >= 0 && (family == MPI_ANY || family_of(kind) == family)) {

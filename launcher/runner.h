@@ -7,23 +7,7 @@
 #include "rankpool.h"
 #include "template.h"
 
-#include <signal.h>
-
-/* What every runner needs to know.  Workers are forked after it is complete and find it where it was. */
-struct plan {
-	const char *name;                       /* errors begin with it */
-	const struct template *template;
-	const char *shell;                      /* runs the command, */
-	const char *program;                    /* unless it can be executed as it is: then this */
-	int64_t timeout;                        /* ns, 0: none */
-	unsigned workers;
-	pid_t manager;
-	int way;                                /* for parcels: the sending end */
-	_Atomic pid_t *running;                 /* of each rank the process group that it runs, 0: none; shared memory */
-	sigset_t ignored;                       /* signals that rankpool was started with as ignored */
-};
-
-/* Of a pool: its init_arg is a pointer to a plan. */
+/* Of a pool: its init_arg is a packed brief. */
 rp_task_fn runner_init, runner_exit;
 
 /* A task: in is a packed record, the reply a packed result. */

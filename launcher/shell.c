@@ -2,6 +2,7 @@
 /* shell.c - choosing the shell, and finding the programs that it would find. */
 #include "shell.h"
 #include "cli.h"
+#include "environment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,12 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern char **environ;
+static char *copied(const char *text)
+{
+	return memcpy(resized(NULL, strlen(text) + 1, 1), text, strlen(text) + 1);
+}
 
 /* The first executable of this name in PATH, whatever it is: a shell looks no further either. */
-static char *search(const char *name)
+static char *search(const char *name, const char *const *environment)
 {
-	const char *path = getenv("PATH");
+	const char *path = environment_value(environment, "PATH");
 	struct stat status;
 	char *file;
 
@@ -33,44 +37,41 @@ static char *search(const char *name)
 	return NULL;
 }
 
-int shell_find(struct shell *ret, const char *name)
+const char *shell_name(const char *const *environment)
 {
 	static const char *const variables[] = { "PARALLEL_SHELL", "SHELL" };
-	int dialect;
 
-	*ret = (struct shell){ 0 };
-	for (size_t i = 0; i < sizeof variables / sizeof *variables && !ret->path; i++) {
-		const char *value = getenv(variables[i]);
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+		const char *value = environment_value(environment, variables[i]);
 
 		if (value && *value)
-			ret->path = value;
+			return value;
 	}
-	if (!ret->path)
-		ret->path = "/bin/sh";
-	dialect = quote_dialect(ret->path);
-	if (dialect < 0) {
+	return "/bin/sh";
+}
+
+char *shell_path(const char *shell, const char *const *environment)
+{
+	char *found = strchr(shell, '/') ? NULL : search(shell, environment);
+
+	return found ? found : copied(shell);
+}
+
+int shell_dialect(const char *shell, const char *name)
+{
+	int dialect = quote_dialect(shell);
+
+	if (dialect < 0)
 		cli_say(name, "the quoting of the shell %s is not known; set PARALLEL_SHELL to another, such as /bin/sh",
-		        ret->path);
-		return -1;
-	}
-	ret->dialect = (enum quote_dialect)dialect;
-	if (!strchr(ret->path, '/'))
-		ret->found = search(ret->path);
-	if (ret->found)
-		ret->path = ret->found;
-	return 0;
+		        shell);
+	return dialect;
 }
 
-void shell_done(struct shell *shell)
+int shell_check(const char *path, const char *name)
 {
-	free(shell->found);
-}
-
-int shell_check(const struct shell *shell, const char *name)
-{
-	if (access(shell->path, X_OK) == 0)
+	if (access(path, X_OK) == 0)
 		return 0;
-	cli_say(name, "cannot execute the shell %s: %s; set PARALLEL_SHELL to another, such as /bin/sh", shell->path,
+	cli_say(name, "cannot execute the shell %s: %s; set PARALLEL_SHELL to another, such as /bin/sh", path,
 	        strerror(errno));
 	return -1;
 }
@@ -103,12 +104,12 @@ static int compare(const void *a, const void *b)
 }
 
 /* bash puts functions into the environment as BASH_FUNC_name%%=() ... */
-static int is_exported_function(const char *name)
+static int is_exported_function(const char *name, const char *const *environment)
 {
 	static const char prefix[] = "BASH_FUNC_";
 	size_t length = strlen(name);
 
-	for (char **variable = environ; *variable; variable++) {
+	for (const char *const *variable = environment; *variable; variable++) {
 		const char *rest = *variable + sizeof prefix - 1;
 
 		if (strncmp(*variable, prefix, sizeof prefix - 1) == 0 && strncmp(rest, name, length) == 0 &&
@@ -136,14 +137,14 @@ static int is_program(const char *path)
 	return (n == 4 && memcmp(magic, "\177ELF", 4) == 0) || (n >= 2 && memcmp(magic, "#!", 2) == 0);
 }
 
-char *shell_program(const char *name)
+char *shell_program(const char *name, const char *const *environment)
 {
 	char *file;
 
 	if (bsearch(name, shell_words, sizeof shell_words / sizeof *shell_words, sizeof *shell_words, compare) ||
-	    is_exported_function(name))
+	    is_exported_function(name, environment))
 		return NULL;
-	file = strchr(name, '/') ? strdup(name) : search(name);
+	file = strchr(name, '/') ? copied(name) : search(name, environment);
 	if (file && !is_program(file)) {
 		free(file);
 		return NULL;

@@ -209,7 +209,7 @@ static void check_balance(struct reader *reader)
 		wrong(reader, "}", 1, "has no { before it (a brace that is meant literally goes in quotes)");
 }
 
-struct template *template_new(char *const *words, size_t count, enum quote_dialect dialect, char **ret_why)
+struct template *template_new(const char *const *words, size_t count, enum quote_dialect dialect, char **ret_why)
 {
 	struct template *template = resized(NULL, 1, sizeof *template);
 	struct reader reader = { .template = template };

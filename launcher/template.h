@@ -16,7 +16,7 @@ struct template;
 
 /* Reads the words of a command.  None: each record is a shell line itself.  A command without a replacement string gets
  * " {}" appended.  NULL and *ret_why (malloc'ed) when a replacement string is wrong. */
-struct template *template_new(char *const *words, size_t count, enum quote_dialect dialect, char **ret_why);
+struct template *template_new(const char *const *words, size_t count, enum quote_dialect dialect, char **ret_why);
 struct template *template_free(struct template *template);
 
 /* The first word of a command that no shell is needed for: its template holds nothing that means anything to one.  NULL: it

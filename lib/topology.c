@@ -284,8 +284,8 @@ int topology_plan(const struct topology *topology, const struct rp_pool_options 
 	if (e < 0)
 		return e;
 	if (options->workers && options->workers_per_node)
-		return error_set(err, -EINVAL, "workers = %u and workers_per_node = %u contradict each other", options->workers,
-		                 options->workers_per_node);
+		return error_set(err, -EINVAL, "workers = %u and workers_per_node = %u contradict each other",
+		                 options->workers, options->workers_per_node);
 	e = check_count(options->cpus_per_worker, "cpus_per_worker", err);
 	if (e < 0)
 		return e;

@@ -215,7 +215,7 @@ refused()
 }
 
 @test "commands find their place in the environment" {
-	OMPI_COMM_WORLD_RANK=3 PMIX_RANK=3 PMI_RANK=3 SLURM_PROCID=3 SLURM_STEP_ID=1 SLURM_LOCALID=0 SLURM_JOB_ID=77 KEPT=yes \
+	OMPI_COMM_WORLD_RANK=3 PMIX_NAMESPACE=x PMI_ID=3 SLURM_PROCID=3 SLURM_STEP_ID=1 SLURM_LOCALID=0 SLURM_JOB_ID=77 KEPT=yes \
 		RANKPOOL_WORKERS=2 MPI_LOCALRANKID=3 HYDI_CONTROL_FD=7 PRTE_LAUNCHED=1 \
 		run -0 map -k -j 2 'env; :' ::: a
 	[[ $output =~ (^|$'\n')RANKPOOL_RANK=[01]($'\n'|$) ]]
@@ -407,8 +407,9 @@ refused()
 }
 
 @test "a supervisor that is killed is said, and is no success" {
-	run -255 --separate-stderr map -k -j 1 'if [ {} = b ]; then kill -9 $(ps -o ppid= -p $PPID); sleep 1000; fi; echo {}' \
-		::: a b c d
+	run -255 --separate-stderr map -k -j 1 'if [ {} = b ]; then
+			setsid sleep 1000 & kill -9 $(ps -o ppid= -p $PPID); sleep 1000
+		fi; echo {}' ::: a b c d
 	[[ $output == a ]]
 	((${#stderr_lines[@]} == 1))
 	[[ $stderr == "rankpool map: the supervisor, which minds the workers, was killed: "* ]]
@@ -419,6 +420,7 @@ refused()
 interrupted()
 {
 	env --default-signal=INT,HUP "$RANKPOOL" map -k -j 2 'echo >>began; trap "echo ended >>log; exit 1" TERM
+		(trap "" TERM; exec setsid sleep 100 >/dev/null 2>&1) &
 		tries=0; until [ -e go ] || [ $((tries += 1)) -gt 500 ]; do sleep 0.02; done; echo {}' ::: a b c d >out 2>err &
 	manager=$!
 	until_true 10 eval '(($(wc -l <began) == 2)) 2>/dev/null'

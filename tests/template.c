@@ -31,7 +31,7 @@ static size_t count(const struct words *words)
 static struct template *parse(const struct words *command)
 {
 	char *why = NULL;
-	struct template *template = template_new((char *const *)command->items, count(command), QUOTE_BOURNE, &why);
+	struct template *template = template_new(command->items, count(command), QUOTE_BOURNE, &why);
 
 	if (!template)
 		fail_msg("refused: %s", why);
@@ -86,7 +86,7 @@ static void expect_refused(const char *word, const char *said)
 {
 	char *why = NULL;
 
-	if (template_new((char *const *)WORDS("echo", word)->items, 2, QUOTE_BOURNE, &why))
+	if (template_new(WORDS("echo", word)->items, 2, QUOTE_BOURNE, &why))
 		fail_msg("%s was taken", word);
 	assert_non_null(why);
 	assert_non_null(strstr(why, said));

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* orphans.h - what commands leave behind when the supervisor is killed, which would have ended it. */
+#ifndef RP_LAUNCHER_ORPHANS_H
+#define RP_LAUNCHER_ORPHANS_H
+
+/* From here on descendants whose parents have all died become children of this process. */
+void orphans_adopt(void);
+
+/* Kills the children of this process and all that comes to it in their place. */
+void orphans_end(void);
+
+#endif
