@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 500
@@ -33,6 +34,7 @@ struct state {
 	const struct dispatch *dispatch;
 	struct tally *tally;
 	int pool_fd;                            /* polls readable when a job has ended; -1: no pool */
+	int64_t deadline;                       /* ns; INT64_MAX: none */
 	struct job *jobs;
 	struct job **done;                      /* room for as many */
 	size_t room, flying;
@@ -217,19 +219,38 @@ static void stop_starting(struct state *state)
  * GNU parallel does it, then SIGKILL.  Workers that are not done with it in time are killed with the pool. */
 static void end_commands(struct state *state)
 {
-	int64_t patience = RP_SECOND;
+	int64_t most = RP_SECOND;
 
 	stop_starting(state);
 	state->tally->ended = state->flying;
 	for (size_t i = 0; i < state->room; i++)
 		state->jobs[i].future = rp_future_free(state->jobs[i].future);
 	for (int i = 0; i < COMMAND_TERM_STEPS; i++)
-		patience += command_term_steps[i];
+		most += command_term_steps[i];
 	rp_pool_close(state->dispatch->pool);
-	rp_pool_join(state->dispatch->pool, patience);
+	rp_pool_join(state->dispatch->pool, most);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------------- */
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * RP_SECOND + t.tv_nsec;
+}
+
+/* How long to sleep, in ms.  collect() finds out that the pool has lost its supervisor, of which no descriptor tells. */
+static int patience(const struct state *state)
+{
+	int64_t left;
+
+	if (state->deadline == INT64_MAX)
+		return state->flying ? LOOK_MS : -1;
+	left = (state->deadline - now()) / RP_MILLISECOND + 1;
+	return left < 0 ? 0 : left < LOOK_MS ? (int)left : LOOK_MS;
+}
 
 static void wait_for_news(struct state *state)
 {
@@ -242,8 +263,7 @@ static void wait_for_news(struct state *state)
 	};
 	uint64_t count;
 
-	/* collect() finds out that the pool has lost its supervisor, of which no descriptor tells. */
-	if (poll(fds, sizeof fds / sizeof *fds, state->flying ? LOOK_MS : -1) < 0)
+	if (poll(fds, sizeof fds / sizeof *fds, patience(state)) < 0)
 		return;
 	/* How many have ended does not matter: collect() looks at all. */
 	if (fds[0].revents && read(fds[0].fd, &count, sizeof count) < 0)
@@ -266,7 +286,8 @@ static int obey(struct state *state, int *draining)
 {
 	int error = output_error(state->dispatch->output);
 
-	if (interrupt_level() == INTERRUPT_NOW || error == EPIPE) {
+	state->tally->late = now() >= state->deadline;
+	if (interrupt_level() == INTERRUPT_NOW || error == EPIPE || state->tally->late) {
 		end_commands(state);
 		return 1;
 	}
@@ -286,6 +307,9 @@ void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
 	int draining = 0;
 
 	*ret = (struct tally){ 0 };
+	state.deadline = INT64_MAX;
+	if (dispatch->time_limit && dispatch->time_limit < INT64_MAX - now())
+		state.deadline = now() + dispatch->time_limit;
 	state.jobs = resized(NULL, room, sizeof *state.jobs);
 	state.done = resized(NULL, room, sizeof(struct job *));
 	memset(state.jobs, 0, room * sizeof *state.jobs);
@@ -326,7 +350,7 @@ static void show(const struct dispatch *dispatch, const struct record *record)
 
 void dispatch_show(const struct dispatch *dispatch, struct tally *ret)
 {
-	struct state state = { .dispatch = dispatch, .tally = ret, .starved = 1, .pool_fd = -1 };
+	struct state state = { .dispatch = dispatch, .tally = ret, .starved = 1, .pool_fd = -1, .deadline = INT64_MAX };
 	struct record record;
 	int r = 0;
 

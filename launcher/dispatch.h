@@ -15,11 +15,13 @@ struct dispatch {
 	struct rp_pool *pool;
 	struct parcels *parcels;
 	const struct brief *brief;
+	int64_t time_limit;                     /* ns, 0: none */
 };
 
 struct tally {
 	unsigned long long done, failed;
-	unsigned long long ended;               /* by a second signal, while they ran */
+	unsigned long long ended;               /* by a second signal or the time limit, while they ran */
+	int late;                               /* the time limit was over */
 	int broken;                             /* stopped by an error, as one line has said */
 };
 

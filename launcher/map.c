@@ -27,7 +27,7 @@
 #define FAILED_MOST 101                         /* exit status: more than 100 jobs have failed */
 
 struct map_options {
-	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *mpi_env;
+	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *time_limit, *mpi_env;
 	int keep_order, tag, dry_run, null, report_bindings;
 	struct cli_list files;
 };
@@ -41,6 +41,7 @@ static const struct cli_option options[] = {
 	{ "0|null", CLI_FLAG, FIELD(null), NULL, "inputs in files end with NUL, not with a newline" },
 	{ "tag", CLI_FLAG, FIELD(tag), NULL, "begin each line of output with the inputs and a TAB" },
 	{ "timeout", CLI_TEXT, FIELD(timeout), "TIME", "end a job that takes longer: 30, 1.5s, 5m, 1h30m, 2d" },
+	{ "time-limit", CLI_TEXT, FIELD(time_limit), "TIME", "end everything after so long" },
 	{ "dry-run|dryrun", CLI_FLAG, FIELD(dry_run), NULL, "print the commands and run none" },
 	{ "cpus", CLI_TEXT, FIELD(cpus), "LOC", "CPUs to use: hwloc locations (package:0, core:0-3) or a list" },
 	{ "bind-to", CLI_TEXT, FIELD(bind), "OBJ", "bind each worker to a core, pu, l3, numa, package, or none" },
@@ -72,6 +73,7 @@ struct map {
 	struct map_options options;
 	struct workers workers;
 	struct brief brief;
+	int64_t time_limit;                     /* ns, 0: none */
 	struct inputs *inputs;
 	struct template *template;
 	char *directory;
@@ -82,16 +84,23 @@ struct map {
 
 /* ---- checking ----------------------------------------------------------------------------------------- */
 
-static int check_timeout(struct map *map)
+static int check_time(const char *option, const char *text, int64_t *ret)
 {
-	const char *text = map->options.timeout;
-
-	if (!text || amount_duration(text, &map->brief.timeout) == 0)
+	if (!text || amount_duration(text, ret) == 0)
 		return 0;
-	if (strchr(text, '%'))
+	return cli_fail(NAME, "%s %s is not a time such as 30, 1.5s, 5m, 1h30m or 2d", option, text);
+}
+
+static int check_times(struct map *map)
+{
+	const char *timeout = map->options.timeout;
+
+	if (timeout && strchr(timeout, '%'))
 		return cli_fail(NAME, "--timeout %s: a part of the median run time is not supported, only times such as 30s",
-		                text);
-	return cli_fail(NAME, "--timeout %s is not a time such as 30, 1.5s, 5m, 1h30m or 2d", text);
+		                timeout);
+	if (check_time("--timeout", timeout, &map->brief.timeout))
+		return CLI_FAILED;
+	return check_time("--time-limit", map->options.time_limit, &map->time_limit);
 }
 
 static int check_places(struct map *map)
@@ -200,7 +209,7 @@ static int prepare(struct map *map, char **words, size_t count)
 	map->workers.bind = map->options.bind;
 	r = workers_check(&map->workers, NAME) < 0 ? CLI_FAILED : 0;
 	if (!r)
-		r = check_timeout(map);
+		r = check_times(map);
 	if (!r)
 		r = check_places(map);
 	if (!r)
@@ -281,26 +290,29 @@ static int exit_status(const struct map *map, const struct tally *tally)
 		return 128 + interrupt_signal();
 	if (error && error != EPIPE)
 		return cli_fail(NAME, "cannot write output: %s", strerror(error));
-	if (tally->broken)
+	if (tally->broken || tally->late)
 		return CLI_FAILED;
 	return tally->failed < FAILED_MOST ? (int)tally->failed : FAILED_MOST;
 }
 
-/* What a signal has left. */
+/* What a signal or the time limit has left. */
 static void sum_up(const struct map *map, const struct tally *tally)
 {
 	size_t listed = inputs_listed(map->inputs);
-	char rest[64] = "the rest";
+	char rest[64] = "the rest", over[96] = "";
 
+	if (tally->late)
+		snprintf(over, sizeof over, "the time limit of %g s is over: ", (double)map->time_limit / (double)RP_SECOND);
 	if (listed != SIZE_MAX)
 		snprintf(rest, sizeof rest, "%zu", listed - (size_t)(tally->done + tally->ended));
-	cli_say(NAME, "%llu job%s done, %llu of them failed, %llu ended, %s not started", tally->done,
+	cli_say(NAME, "%s%llu job%s done, %llu of them failed, %llu ended, %s not started", over, tally->done,
 	        tally->done == 1 ? "" : "s", tally->failed, tally->ended, rest);
 }
 
 static int run(struct map *map)
 {
-	struct dispatch dispatch = { NAME, map->inputs, map->output, map->template, NULL, &map->parcels, &map->brief };
+	struct dispatch dispatch = { NAME, map->inputs, map->output, map->template, NULL, &map->parcels, &map->brief,
+		                     map->time_limit };
 	struct tally tally;
 	int r;
 
@@ -316,7 +328,7 @@ static int run(struct map *map)
 	dispatch.pool = map->pool;
 	dispatch_run(&dispatch, &tally);
 	map->pool = rp_pool_free(map->pool);
-	if (interrupt_level())
+	if (interrupt_level() || tally.late)
 		sum_up(map, &tally);
 	return exit_status(map, &tally);
 }

@@ -379,6 +379,21 @@ refused()
 	[[ $output == a ]]
 }
 
+@test "a time limit for all ends everything" {
+	run -255 --separate-stderr map -k -j 2 --time-limit 1 'echo {}; if [ {} -gt 2 ]; then setsid sleep 1000 & sleep 1000; fi' \
+		::: 1 2 3 4 5 6
+	[[ $output == $'1\n2' ]]
+	[[ $stderr == "rankpool map: the time limit of 1 s is over: 2 jobs done, 0 of them failed, 2 ended, 2 not started" ]]
+	run -0 --separate-stderr map --time-limit 100 echo ::: a
+	[[ $output == a && $stderr == "" ]]
+	# Also while nothing runs and nothing comes.
+	mkfifo in
+	exec 7<>in
+	run -255 --separate-stderr map --time-limit 0.3 echo <in
+	exec 7>&-
+	[[ $stderr == *"is over: 0 jobs done, 0 of them failed, 0 ended, the rest not started" ]]
+}
+
 @test "a command ended by its time limit gets SIGTERM first" {
 	run -1 map --timeout 0.3 'trap "echo term; exit" TERM; while :; do sleep 0.05; done; :' ::: a
 	[[ $output == term* ]]
@@ -493,6 +508,7 @@ interrupted()
 
 	for time in x 1x -1 '' 5ms; do
 		refused "--timeout $time is not a time" --timeout "$time" 'touch started;:' ::: a
+		refused "--time-limit $time is not a time" --time-limit "$time" 'touch started;:' ::: a
 	done
 	refused "median" --timeout 200% 'touch started;:' ::: a
 }
