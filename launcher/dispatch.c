@@ -24,7 +24,8 @@
 #define SHOWN_MOST 200                          /* bytes of a job's inputs in a message */
 
 struct job {
-	struct rp_future *future;               /* NULL: the place is free */
+	struct rp_future *future;               /* NULL: the place is free, */
+	struct job *next;                       /* and this is the next one that is */
 	unsigned long long seq;
 	int taken_back;                         /* cancelled, because nothing more is to be started */
 	struct buffer inputs;                   /* its values, a blank between them */
@@ -35,7 +36,7 @@ struct state {
 	struct tally *tally;
 	int pool_fd;                            /* polls readable when a job has ended; -1: no pool */
 	int64_t deadline;                       /* ns; INT64_MAX: none */
-	struct job *jobs;
+	struct job *jobs, *free;
 	struct job **done;                      /* room for as many */
 	size_t room, flying;
 	int ended;                              /* nothing more is started */
@@ -123,6 +124,8 @@ static void finish(struct state *state, struct job *job)
 	job->future = rp_future_free(job->future);
 	job->inputs.size = 0;
 	job->taken_back = 0;
+	job->next = state->free;
+	state->free = job;
 	state->flying--;
 }
 
@@ -160,11 +163,9 @@ static void join_values(const struct record *record, struct buffer *ret)
 
 static void submit(struct state *state, const struct record *record)
 {
-	struct job *job = state->jobs;
+	struct job *job = state->free;
 	struct rp_error err;
 
-	while (job->future)
-		job++;
 	job->seq = record->seq;
 	join_values(record, &job->inputs);
 	state->packed.size = 0;
@@ -177,6 +178,7 @@ static void submit(struct state *state, const struct record *record)
 		job->inputs.size = 0;
 		return;
 	}
+	state->free = job->next;
 	state->flying++;
 }
 
@@ -313,6 +315,8 @@ void dispatch_run(const struct dispatch *dispatch, struct tally *ret)
 	state.jobs = resized(NULL, room, sizeof *state.jobs);
 	state.done = resized(NULL, room, sizeof(struct job *));
 	memset(state.jobs, 0, room * sizeof *state.jobs);
+	for (size_t i = room; i-- > 0; state.free = &state.jobs[i])
+		state.jobs[i].next = state.free;
 	for (;;) {
 		collect(&state);
 		if (obey(&state, &draining))
