@@ -47,6 +47,7 @@ void brief_pack(const struct brief *brief, struct buffer *ret)
 	put_number(ret, brief->workers);
 	put_number(ret, (uint64_t)brief->manager);
 	put_number(ret, (uint64_t)brief->way);
+	put_number(ret, (uint64_t)brief->launched);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
@@ -129,6 +130,7 @@ int brief_unpack(const void *data, size_t size, struct brief *ret)
 	ret->workers = (unsigned)take_number(&reader);
 	ret->manager = (pid_t)take_number(&reader);
 	ret->way = (int)take_number(&reader);
+	ret->launched = (int)take_number(&reader);
 	if (!reader.bad && !reader.left)
 		return 0;
 	brief_done(ret);

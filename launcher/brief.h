@@ -25,6 +25,7 @@ struct brief {
 	unsigned workers;                       /* on all nodes */
 	pid_t manager;
 	int way;                                /* for parcels: the sending end, on the manager's node */
+	int launched;                           /* by mpirun or the like: open files above 2 are its own, not the user's */
 };
 
 void brief_pack(const struct brief *brief, struct buffer *ret);

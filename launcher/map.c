@@ -267,6 +267,7 @@ static int open_pool(struct map *map)
 	brief->directory = map->directory ? map->directory : "";
 	brief->output_directory = capture_directory();
 	brief->manager = getpid();
+	brief->launched = environment_has_launcher() && !map->options.mpi_env;
 	brief_pack(brief, &packed);
 	o.init = runner_init;
 	o.exit = runner_exit;

@@ -10,7 +10,9 @@
 #include "parcel.h"
 #include "shell.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,9 +261,24 @@ int runner_run(struct rp_task *task, const void *in, void *out RP_UNUSED)
 	return r;
 }
 
+/* MPICH's mpirun leaves files open in what it starts. */
+static void keep_files_back(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)) != NULL)
+		if (atoi(entry->d_name) > STDERR_FILENO)
+			fcntl(atoi(entry->d_name), F_SETFD, FD_CLOEXEC);
+	if (directory)
+		closedir(directory);
+}
+
 /* On another node this process is not where the manager is. */
 static int settle(struct rp_task *task, const struct brief *brief)
 {
+	if (brief->launched)
+		keep_files_back();
 	if (rp_task_worker(task)->node == 0)
 		return 0;
 	if (*brief->directory && chdir(brief->directory) < 0)

@@ -19,7 +19,8 @@ static struct brief example(void)
 {
 	struct brief brief = { .name = "rankpool map", .words = words, .word_count = 3, .shell = "zsh", .dialect = QUOTE_CSH,
 		               .environment = variables, .variable_count = 2, .directory = "/a b", .output_directory = "",
-		               .mask = 027, .timeout = INT64_MAX, .workers = 70000, .manager = 4711, .way = -1 };
+		               .mask = 027, .timeout = INT64_MAX, .workers = 70000, .manager = 4711, .way = -1,
+		               .launched = 1 };
 
 	sigemptyset(&brief.ignored);
 	sigaddset(&brief.ignored, SIGHUP);
@@ -56,6 +57,7 @@ static void everything_arrives(void **state UNUSED)
 	assert_int_equal(got.workers, 70000);
 	assert_int_equal(got.manager, 4711);
 	assert_int_equal(got.way, -1);
+	assert_int_equal(got.launched, 1);
 	brief_done(&got);
 	buffer_free(&packed);
 }
