@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define NODES_MOST 65536
+#define STEP_IDS_END 0xfffffff0ul               /* from here on: Slurm's batch scripts, shells and other non-steps */
 
 static const char *variable(const char *name)
 {
@@ -247,6 +248,14 @@ static int find_sge(struct allocation *a, const char *name)
 	return read_file(a, "PE_HOSTFILE", path, 1, name);
 }
 
+/* srun without MPI makes no ranks, and yet several that have the same command line. */
+static int is_one_of_a_step(void)
+{
+	const char *step = variable("SLURM_STEP_ID"), *tasks = variable("SLURM_STEP_NUM_TASKS");
+
+	return variable("SLURM_JOB_ID") && step && strtoul(step, NULL, 10) < STEP_IDS_END && tasks && atoi(tasks) > 1;
+}
+
 int allocation_is_rank(void)
 {
 	static const char *const marks[] = { "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_FD" };
@@ -254,7 +263,7 @@ int allocation_is_rank(void)
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
 		if (getenv(marks[i]))
 			return 1;
-	return 0;
+	return is_one_of_a_step();
 }
 
 int allocation_find(struct allocation *ret, const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* environment.c - what a command finds in its environment. */
 #include "environment.h"
+#include "allocation.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -30,16 +31,19 @@ static const char *const own[] = {
 /* What mpirun, srun and rankpool itself tell a rank: a program that a command starts is no rank of that job. */
 static const char *const launchers[] = {
 	"HYDI_*", "HYDRA_*", "JSM_*", "MPIR*", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "OMPI_*", "PALS_*", "PMI2_*", "PMIX_*",
-	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_WORKERS", "SLURM_CPU_BIND*",
-	"SLURM_DISTRIBUTION", "SLURM_GTIDS", "SLURM_HOSTFILE", "SLURM_LAUNCH_NODE_IPADDR", "SLURM_LOCALID", "SLURM_MPI_TYPE",
-	"SLURM_NODEID", "SLURM_PMI*", "SLURM_PROCID", "SLURM_SRUN_COMM_*", "SLURM_STEP*", "SLURM_TASK_PID", NULL
+	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_WORKERS",
+	"SLURM_CPU_BIND*", "SLURM_DISTRIBUTION", "SLURM_GTIDS", "SLURM_HOSTFILE", "SLURM_LAUNCH_NODE_IPADDR",
+	"SLURM_LOCALID", "SLURM_MPI_TYPE", "SLURM_NODEID", "SLURM_PMI*", "SLURM_PROCID", "SLURM_SRUN_COMM_*",
+	"SLURM_STEP*", "SLURM_TASK_PID", NULL
 };
 
 /* The user's word, which mpirun asks for and never sets. */
 static const char *const permissions[] = { "OMPI_ALLOW_RUN_AS_ROOT*", "PRTE_ALLOW_RUN_AS_ROOT*", NULL };
 
 /* Settings: the user's where no launcher is, which makes some of its own. */
-static const char *const settings[] = { "HYDRA_*", "MPIR*", "OMPI_MCA_*", "PMIX_MCA_*", "PRTE_MCA_*", "SLURM_HOSTFILE", NULL };
+static const char *const settings[] = {
+	"HYDRA_*", "MPIR*", "OMPI_MCA_*", "PMIX_MCA_*", "PRTE_MCA_*", "SLURM_HOSTFILE", NULL
+};
 
 static int is_in(const char *variable, const char *const *names)
 {
@@ -54,16 +58,6 @@ static int is_in(const char *variable, const char *const *names)
 	return 0;
 }
 
-int environment_has_launcher(void)
-{
-	static const char *const marks[] = { "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_FD" };
-
-	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-		if (getenv(marks[i]))
-			return 1;
-	return 0;
-}
-
 static int is_for_commands(const char *variable, int launched)
 {
 	if (is_in(variable, permissions) || (!launched && is_in(variable, settings)))
@@ -73,7 +67,7 @@ static int is_for_commands(const char *variable, int launched)
 
 const char **environment_for_commands(int keep, size_t *ret_count)
 {
-	int launched = environment_has_launcher();
+	int launched = allocation_is_rank();
 	const char **variables;
 	size_t count = 0;
 

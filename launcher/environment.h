@@ -8,9 +8,6 @@
 
 /* ---- the manager's part */
 
-/* 1 when mpirun, srun or the like has started this process as a rank. */
-int environment_has_launcher(void);
-
 /* This process's variables without those by which a launcher tells a program that it is a rank (keep: with them), as a
  * malloc'ed list that ends with NULL.  The texts stay where they are. */
 const char **environment_for_commands(int keep, size_t *ret_count);

@@ -2,6 +2,7 @@
 /* map.c - rankpool map: a command over inputs, by ranked and pinned workers.
  *
  * All that can be wrong with a command line is found here, before anything is started. */
+#include "allocation.h"
 #include "amount.h"
 #include "brief.h"
 #include "cli.h"
@@ -267,7 +268,7 @@ static int open_pool(struct map *map)
 	brief->directory = map->directory ? map->directory : "";
 	brief->output_directory = capture_directory();
 	brief->manager = getpid();
-	brief->launched = environment_has_launcher() && !map->options.mpi_env;
+	brief->launched = allocation_is_rank() && !map->options.mpi_env;
 	brief_pack(brief, &packed);
 	o.init = runner_init;
 	o.exit = runner_exit;
@@ -367,7 +368,7 @@ static int go(struct map *map, int launched, char **words, size_t count)
 int map_main(int argc, char **argv)
 {
 	struct map map = { .parcels = { .end = -1 }, .brief = { .name = NAME } };
-	int launched = environment_has_launcher(), word, r, error;
+	int launched = allocation_is_rank(), word, r, error;
 
 	r = launched ? begin(&map) : 0;
 	if (r)
