@@ -270,19 +270,19 @@ static int open_file(struct inputs *inputs, const char *name, int linked)
 	return 0;
 }
 
-/* 0: an ordinary word.  Else its meaning. */
-enum { NO_SEPARATOR, WORDS = 1, FILES = 2, LINKED = 4 };
-
-static int separator(const char *word)
+int inputs_separator(const char *word)
 {
 	static const struct { const char *word; int meaning; } separators[] = {
-		{ ":::", WORDS }, { "::::", FILES }, { ":::+", WORDS | LINKED }, { "::::+", FILES | LINKED },
+		{ ":::", INPUTS_WORDS },
+		{ "::::", INPUTS_FILES },
+		{ ":::+", INPUTS_WORDS | INPUTS_LINKED },
+		{ "::::+", INPUTS_FILES | INPUTS_LINKED },
 	};
 
 	for (size_t i = 0; i < sizeof separators / sizeof *separators; i++)
 		if (strcmp(word, separators[i].word) == 0)
 			return separators[i].meaning;
-	return NO_SEPARATOR;
+	return 0;
 }
 
 /* The words behind one separator, up to the next. */
@@ -290,12 +290,12 @@ static int add_list(struct inputs *inputs, int meaning, char **words, size_t cou
 {
 	struct input *source;
 
-	for (size_t i = 0; meaning & FILES && i < count; i++)
-		if (open_file(inputs, words[i], meaning & LINKED) != 0)
+	for (size_t i = 0; meaning & INPUTS_FILES && i < count; i++)
+		if (open_file(inputs, words[i], meaning & INPUTS_LINKED) != 0)
 			return -1;
-	if (meaning & FILES)
+	if (meaning & INPUTS_FILES)
 		return 0;
-	source = add_source(inputs, meaning & LINKED);
+	source = add_source(inputs, meaning & INPUTS_LINKED);
 	source->words = words;
 	source->word_count = count;
 	return 0;
@@ -305,13 +305,13 @@ static int add_lists(struct inputs *inputs, char **words, size_t count, size_t *
 {
 	size_t at = 0, end;
 
-	while (at < count && !separator(words[at]))
+	while (at < count && !inputs_separator(words[at]))
 		at++;
 	*ret_command = at;
 	for (; at < count; at = end) {
-		for (end = at + 1; end < count && !separator(words[end]); end++)
+		for (end = at + 1; end < count && !inputs_separator(words[end]); end++)
 			;
-		if (add_list(inputs, separator(words[at]), words + at + 1, end - at - 1) < 0)
+		if (add_list(inputs, inputs_separator(words[at]), words + at + 1, end - at - 1) < 0)
 			return -1;
 	}
 	return 0;

@@ -9,6 +9,10 @@
 struct cli_list;
 struct inputs;
 
+/* What a word of a command line begins; 0: nothing. */
+enum { INPUTS_WORDS = 1, INPUTS_FILES = 2, INPUTS_LINKED = 4 };
+int inputs_separator(const char *word);
+
 /* Takes the inputs off the end of a command line: words[0..count) up to the first of ::: :::+ :::: ::::+ are the
  * command, *ret_command of them.  `files` (-a) come before those; with no source at all, standard input is one.  Records
  * in files end with `delimiter`.  Every file is opened here.  NULL after one line, beginning with `name`, that says what

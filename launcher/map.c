@@ -9,6 +9,7 @@
 #include "dispatch.h"
 #include "environment.h"
 #include "interrupt.h"
+#include "map_nodes.h"
 #include "orphans.h"
 #include "shell.h"
 #include "subcommands.h"
@@ -28,9 +29,9 @@
 #define FAILED_MOST 101                         /* exit status: more than 100 jobs have failed */
 
 struct map_options {
-	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *time_limit, *mpi_env;
-	int keep_order, tag, dry_run, null, report_bindings;
-	struct cli_list files;
+	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *time_limit, *mpi_env, *nodes;
+	int keep_order, tag, dry_run, null, report_bindings, as_root;
+	struct cli_list files, hosts, hostfiles;
 };
 
 #define FIELD(name) offsetof(struct map_options, name)
@@ -48,6 +49,10 @@ static const struct cli_option options[] = {
 	{ "bind-to", CLI_TEXT, FIELD(bind), "OBJ", "bind each worker to a core, pu, l3, numa, package, or none" },
 	{ "cpus-per-worker", CLI_TEXT, FIELD(cpus_per_worker), "N", "CPUs of each worker" },
 	{ "report-bindings", CLI_FLAG, FIELD(report_bindings), NULL, "say on stderr where each worker runs" },
+	{ "host", CLI_LIST, FIELD(hosts), "LIST", "run on these machines: a,b or a:4,b:4 (4 workers on each); repeatable" },
+	{ "hostfile|machinefile", CLI_LIST, FIELD(hostfiles), "FILE", "the same from a file, a machine on each line" },
+	{ "nodes", CLI_TEXT, FIELD(nodes), "N", "use the first N of the machines, or of the allocation" },
+	{ "allow-run-as-root", CLI_FLAG, FIELD(as_root), NULL, "let mpirun start things as root" },
 	{ "mpi-env", CLI_TEXT, FIELD(mpi_env), "keep", "leave commands the variables by which mpirun and srun make ranks" },
 	{ 0 }
 };
@@ -201,7 +206,8 @@ static int check_workers(struct map *map)
 	return 0;
 }
 
-static int prepare(struct map *map, char **words, size_t count)
+/* What needs nothing but the options. */
+static int check_options(struct map *map)
 {
 	int r;
 
@@ -215,8 +221,13 @@ static int prepare(struct map *map, char **words, size_t count)
 		r = check_places(map);
 	if (!r)
 		r = check_environment(map);
-	if (!r)
-		r = check_output();
+	return r;
+}
+
+static int prepare(struct map *map, char **words, size_t count)
+{
+	int r = check_output();
+
 	if (!r)
 		r = check_command(map, words, count);
 	if (!r)
@@ -345,9 +356,11 @@ static void release(struct map *map)
 	free(map->brief.environment);
 	free(map->directory);
 	free(map->options.files.items);
+	free(map->options.hosts.items);
+	free(map->options.hostfiles.items);
 }
 
-/* The command line has been read. */
+/* This process is the one that does it. */
 static int go(struct map *map, int launched, char **words, size_t count)
 {
 	int r = interrupt_begin(&map->brief.ignored);
@@ -365,6 +378,22 @@ static int go(struct map *map, int launched, char **words, size_t count)
 	return run(map);
 }
 
+/* The command line has been read, up to argv[word]. */
+static int go_where_said(struct map *map, int launched, int argc, char **argv, int word)
+{
+	const struct map_options *o = &map->options;
+	const struct map_nodes nodes = { NAME, &o->hosts, &o->hostfiles, &o->files, o->nodes, o->jobs, o->as_root };
+	int status, r = check_options(map);
+
+	if (r)
+		return r;
+	/* Commands can be shown here, but for where their workers are. */
+	r = o->dry_run && !o->report_bindings ? 0 : map_nodes_go(&nodes, argv, word, &status);
+	if (r)
+		return r < 0 ? CLI_FAILED : status;
+	return go(map, launched, argv + word, (size_t)(argc - word));
+}
+
 int map_main(int argc, char **argv)
 {
 	struct map map = { .parcels = { .end = -1 }, .brief = { .name = NAME } };
@@ -376,7 +405,7 @@ int map_main(int argc, char **argv)
 	word = cli_parse(&command, argc, argv, &map.options);
 	if (word <= 0)
 		return word < 0 ? CLI_FAILED : 0;
-	r = go(&map, launched, argv + word, (size_t)(argc - word));
+	r = go_where_said(&map, launched, argc, argv, word);
 	error = map.output ? output_error(map.output) : 0;
 	release(&map);
 	if (error == EPIPE) {

@@ -503,6 +503,20 @@ interrupted()
 	refused "contradict" --cpus-per-worker 1 --bind-to none 'touch started;:' ::: a
 }
 
+@test "nodes" {
+	refused "host no-such-host.invalid" --host no-such-host.invalid 'touch started;:' ::: a
+	refused "--host a:x" --host a:x 'touch started;:' ::: a
+	refused "hostfile missing: No such file" --hostfile missing 'touch started;:' ::: a
+	refused "--nodes x" --nodes x 'touch started;:' ::: a
+	refused "this machine is the only one" --nodes 2 'touch started;:' ::: a
+	refused "there are fewer: localhost" --nodes 2 --host localhost 'touch started;:' ::: a
+	refused "--mpi-env drop is not known" --mpi-env drop 'touch started;:' ::: a
+	run -0 map --host localhost:3 --nodes 1 'echo $RANKPOOL_SIZE;:' ::: a
+	[[ $output == 3 ]]
+	run -0 map --host localhost:3 -j 2 'echo $RANKPOOL_SIZE;:' ::: a
+	[[ $output == 2 ]]
+}
+
 @test "times" {
 	local time
 
