@@ -8,7 +8,6 @@
 #include "cli.h"
 #include "command.h"
 #include "interrupt.h"
-#include "orphans.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -85,14 +84,11 @@ static void report(struct state *state, const struct job *job, const struct resu
 	state->tally->done++;
 }
 
-/* The pool's own end cancels what nobody has taken back: all that it still had is lost, for one reason.  Workers and
- * commands have died with the supervisor, and so has who would have ended what the commands have started. */
+/* The pool's own end cancels what nobody has taken back: all that it still had is lost, for one reason. */
 static void lose_pool(struct state *state, const char *why)
 {
-	if (!state->lost) {
-		orphans_end();
+	if (!state->lost)
 		cli_say(state->dispatch->name, "%s: the jobs that it had are lost, and no more are started", why);
-	}
 	state->lost = 1;
 	state->tally->broken = 1;
 	state->ended = 1;

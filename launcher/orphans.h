@@ -6,7 +6,7 @@
 /* From here on descendants whose parents have all died become children of this process. */
 void orphans_adopt(void);
 
-/* Kills the children of this process and all that comes to it in their place. */
+/* Kills the children of this process, which has ended all that it has started itself, and what comes in their place. */
 void orphans_end(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define AS_MANY_AS_POSSIBLE 250                 /* what -j 0 stands for where the inputs do not say less */
+#define GUESS 256                               /* workers that there may well be */
 
 /* The workers of one node among all, which are in order of their nodes. */
 struct group {
@@ -39,12 +40,13 @@ static struct rp_worker_info *plan(const struct workers *workers, const char *na
 	const struct rp_pool_options options = workers_options(workers);
 	struct rp_worker_info *infos = NULL;
 	struct rp_error err;
+	size_t room = GUESS;
 
-	*ret_count = rp_pool_plan(&options, NULL, NULL, 0, &err);
-	if (*ret_count >= 0) {
-		infos = resized(NULL, (size_t)*ret_count, sizeof *infos);
-		*ret_count = rp_pool_plan(&options, NULL, infos, (size_t)*ret_count, &err);
-	}
+	/* Asking reads a good deal of the system's files, so that it is done twice only when there are many. */
+	do {
+		infos = resized(infos, room, sizeof *infos);
+		*ret_count = rp_pool_plan(&options, NULL, infos, room, &err);
+	} while (*ret_count > (int)room && (room = (size_t)*ret_count));
 	if (*ret_count < 0)
 		cli_say(name, "%s", err.text);
 	return infos;
