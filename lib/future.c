@@ -35,12 +35,11 @@ static int check_submit(struct rp_pool *pool, rp_task_fn *fn, const void *in, si
 	return r;
 }
 
-static int refused(int code, const char *what, struct rp_error *err)
+static int refused(const struct rp_pool *pool, int code, const char *what, struct rp_error *err)
 {
-	return error_set(err, code, "%s: %s", what,
-	                 code == -EINVAL  ? "the pool is closed"
-	                 : code == -EPIPE ? "the pool is broken"
-	                                  : "no memory for another task");
+	if (code == -EPIPE)
+		return error_set(err, code, "%s: the pool is broken: %s", what, pool_reason(pool));
+	return error_set(err, code, "%s: %s", what, code == -EINVAL ? "the pool is closed" : "no memory for another task");
 }
 
 int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size,
@@ -67,7 +66,7 @@ int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn,
 	future->dropped = !ret;
 	r = dispatch_send(future);
 	if (r < 0)
-		return refused(r, "rp_pool_submit", err);
+		return refused(pool, r, "rp_pool_submit", err);
 	if (ret)
 		*ret = future;
 	return 0;
@@ -278,7 +277,7 @@ int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t i
 		return error_set(err, r, "rp_pool_apply: no memory for %zu bytes in and %zu out", in_size, out_size);
 	r = dispatch_send(future);
 	if (r < 0)
-		return refused(r, "rp_pool_apply", err);
+		return refused(pool, r, "rp_pool_apply", err);
 	wait_until(future, CLOCK_NEVER);
 	r = future->code;
 	if (r == 0 && out_size && future->result.data != out)
