@@ -39,7 +39,7 @@ struct state {
 	struct job **done;                      /* room for as many */
 	size_t room, flying;
 	int ended;                              /* nothing more is started */
-	int lost;                               /* the pool has ended by itself, and that was said */
+	int lost;                               /* the pool takes nothing any more, and that was said */
 	int starved;                            /* the next record has not come yet */
 	struct buffer packed;
 };
@@ -168,7 +168,9 @@ static void submit(struct state *state, const struct record *record)
 	runner_pack(record, &state->packed);
 	if (rp_pool_submit(&job->future, state->dispatch->pool, runner_run, state->packed.data, state->packed.size, 0, NULL,
 	                   &err) < 0) {
-		cli_say(state->dispatch->name, "%s", err.text);
+		if (!state->lost)
+			cli_say(state->dispatch->name, "%s", err.text);
+		state->lost = 1;
 		state->tally->broken = 1;
 		state->ended = 1;
 		job->inputs.size = 0;
