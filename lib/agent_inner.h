@@ -34,7 +34,7 @@ struct agent_batch {
 	struct agent_map *map;
 	struct arena *arena;
 	struct wire_batch says;
-	uint32_t left;                          /* its first items, all that are here; others were given back before it was opened */
+	uint32_t left; /* its first items, all that are here; others were given back before it was opened */
 	uint64_t serial;                        /* of its job */
 	int given;                              /* some of its items were given back */
 	int shut;                               /* nobody may enter the job any more */

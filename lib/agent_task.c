@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* agent_task.c - single tasks as they come to this node: each a ticket of the crew, or waiting for one.
  *
- * Workers take tickets in the order in which they were sent.  So of those that are on their way the ones that nobody has taken
- * yet are the last, and a look for ended ones may stop at the first of these.  (The exception, after a recall: the old
- * entry in the ring of a ticket that is used again.  A look at all of them now and then finds its end.) */
+ * Workers take tickets in the order in which they were sent. So of those that are on their way the ones that nobody
+ * has taken yet are the last, and a look for ended ones may stop at the first of these. (The exception, after a
+ * recall: the old entry in the ring of a ticket that is used again. A look at all of them now and then finds its end.) */
 #include "agent_inner.h"
 
 #include <errno.h>

@@ -14,10 +14,13 @@
 
 struct arena;
 struct environment;
+struct far_process;
+struct hub;
 struct place;
 struct process_starter;
 struct rp_pool;
 struct rp_process;
+struct station;
 struct supervisor;
 struct topology;
 
@@ -26,7 +29,13 @@ struct context {
 	pid_t pid;                              /* of the process that the state below belongs to */
 	int starts;                             /* rp_start calls not yet undone by rp_finalize */
 	struct supervisor *supervisor;          /* forked by rp_start; NULL without */
+	struct station *station;                /* of the manager of several nodes; NULL: there is one node */
 	const struct process_starter *starter;  /* how rp_process_start forks once there is a supervisor; NULL: here */
+	const struct process_starter *far_starter;      /* and on another node; NULL: there is none */
+	struct far_process *far_processes;      /* that have not ended, as their nodes' agents know them */
+	struct hub *hub;                        /* of the station */
+	int nodes;                              /* of the run time; 0 stands for 1 */
+	int ranks;                              /* of the MPI job on this node; 0: there is no job */
 	struct arena *arena;                    /* this process's, made when first needed */
 	struct rp_pool *pools;                  /* alive, newest first */
 	_Atomic uint64_t notes;                 /* texts of outcomes so far */

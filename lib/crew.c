@@ -148,6 +148,16 @@ void crew_tell(struct crew *crew)
 		wait_wake(&crew->ended, INT_MAX);
 }
 
+void crew_tell_ended(struct crew *crew, int fd)
+{
+	ssize_t written = 0;
+
+	crew_tell(crew);
+	if (atomic_load_explicit(&crew->fd_wanted, memory_order_relaxed))
+		written = write(fd, &(uint64_t){ 1 }, 8);
+	(void)written;
+}
+
 void crew_break(struct crew *crew, const char *format, ...)
 {
 	uint32_t runs = CREW_RUNS, closes = CREW_CLOSES;
@@ -166,17 +176,29 @@ void crew_break(struct crew *crew, const char *format, ...)
 	crew_tell(crew);
 }
 
+static struct note *fill_note(struct note *note, enum rp_state state, int code, int rank, const char *text, size_t size)
+{
+	if (!note)
+		return NULL;
+	*note = (struct note){ .code = code, .rank = rank, .state = state, .size = (uint32_t)size };
+	memcpy(note->text, text, size);
+	note->text[size] = 0;
+	return note;
+}
+
 struct note *crew_note(struct crew *crew, uint32_t heap, enum rp_state state, int code, uint32_t rank, const char *text,
                        size_t size)
 {
 	struct note *note = arena_alloc_pending(crew->arena, heap, sizeof *note + size + 1);
 
-	if (!note)
-		return NULL;
-	*note = (struct note){ .code = code, .rank = (int32_t)rank, .state = state, .size = (uint32_t)size };
-	memcpy(note->text, text, size);
-	note->text[size] = 0;
-	return note;
+	return fill_note(note, state, code, (int)rank, text, size);
+}
+
+struct note *crew_own_note(struct crew *crew, enum rp_state state, int code, int rank, const char *text, size_t size)
+{
+	struct note *note = arena_alloc(crew->arena, ARENA_MANAGER, sizeof *note + size + 1);
+
+	return fill_note(note, state, code, rank, text, size);
 }
 
 /* Another worker of the crew may start to spin; a hint, as the number may change at once. */

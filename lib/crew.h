@@ -159,8 +159,10 @@ void crew_ring_all(struct crew *crew);
 /* 1 when no worker is left; crew_tell is called when that becomes true. */
 int crew_is_empty(const struct crew *crew);
 
-/* Tells the manager that something has ended. */
+/* Tells the manager that something has ended; a task: also those who wait for rp_pool_fd, by the caller's own number of the
+ * crew's eventfd. */
 void crew_tell(struct crew *crew);
+void crew_tell_ended(struct crew *crew, int fd);
 
 /* Ends the crew for a reason that every later call repeats; the first reason stays. */
 void crew_break(struct crew *crew, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -168,6 +170,9 @@ void crew_break(struct crew *crew, const char *format, ...) __attribute__((forma
 /* A note that belongs to nobody yet; `heap` is the caller's.  NULL when there is no memory: the state alone tells then. */
 struct note *crew_note(struct crew *crew, uint32_t heap, enum rp_state state, int code, uint32_t rank, const char *text,
                        size_t size);
+
+/* The same in the manager, which has several threads: the note is nobody's and published. */
+struct note *crew_own_note(struct crew *crew, enum rp_state state, int code, int rank, const char *text, size_t size);
 
 /* In the worker, which found no work; `bell` is the slot's bell as it was before it looked.  Spinning is for one that
  * has just finished a task: 1 when there may be work, 0 when it took too long or enough others spin. */

@@ -4,9 +4,10 @@
  * A future holds a ticket while its task is on its way.  When all tickets are in use, new futures wait in the pool's
  * list; a ticket comes free when its ended task is collected, which any call on the pool does for all that have ended.
  * The functions up to dispatch_make are called under the pool's lock. */
-#include "dispatch.h"
+#include "dispatch_far.h"
 
 #include "context.h"
+#include "hub.h"
 #include "runtime.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ static void forget(struct rp_future *future)
 	free(future);
 }
 
-static void finish(struct rp_future *future, int state, int rank, struct note *note)
+void dispatch_finish(struct rp_future *future, int state, int rank, struct note *note)
 {
 	struct rp_pool *pool = future->pool;
 
@@ -52,6 +53,17 @@ static void finish(struct rp_future *future, int state, int rank, struct note *n
 	atomic_store(&future->ended, 1);
 	if (future->dropped)
 		forget(future);
+}
+
+static void give_back_ticket(struct rp_future *future)
+{
+	struct rp_pool *pool = future->pool;
+	uint32_t id = (uint32_t)future->ticket;
+
+	pool->holders[id] = NULL;
+	pool->tasks_here--;
+	ticket_return(pool->crew, &pool->office, id);
+	future->ticket = DISPATCH_NO_TICKET;
 }
 
 /* Takes from an ended ticket what the future needs of it. */
@@ -77,12 +89,11 @@ static void collect(struct rp_future *future, int state)
 	} else if (ticket->reply.data) {
 		arena_drop(pool->arena, ticket->reply.data);
 	}
-	pool->holders[id] = NULL;
-	ticket_return(pool->crew, &pool->office, id);
+	give_back_ticket(future);
 	if (note)
 		pool_link_note(pool, note);
 	future->note = note;
-	finish(future, state, rank, note);
+	dispatch_finish(future, state, rank, note);
 }
 
 /* 1 when it has ended, now or before. */
@@ -93,6 +104,11 @@ static int check(struct rp_future *future)
 
 	if (atomic_load(&future->ended))
 		return 1;
+	if (future->node && pool_is_over(pool)) {
+		far_unlink(future);
+		dispatch_finish(future, RP_CANCELLED, -1, NULL);
+		return 1;
+	}
 	if (future->ticket == DISPATCH_NO_TICKET)
 		return 0;
 	if (pool_is_over(pool))
@@ -131,7 +147,7 @@ static void fill_ticket(struct rp_future *future, struct ticket *ticket)
 	ticket->code = 0;
 }
 
-static int send(struct rp_future *future)
+static int send_here(struct rp_future *future)
 {
 	struct rp_pool *pool = future->pool;
 	int id = ticket_take(pool->crew, &pool->office);
@@ -145,8 +161,25 @@ static int send(struct rp_future *future)
 	fill_ticket(future, ticket_at(pool->crew, (uint32_t)id));
 	future->ticket = id;
 	pool->holders[id] = future;
+	pool->tasks_here++;
 	ticket_send(pool->crew, (uint32_t)id);
 	return 0;
+}
+
+/* To the node with the most room, which with one node is this one whether it has room or not.  -EAGAIN: nobody has. */
+static int send(struct rp_future *future)
+{
+	struct rp_pool *pool = future->pool;
+	struct pool_node *node = NULL;
+
+	if (!pool->hub)
+		return send_here(future);
+	if (!far_choose(pool, &node)) {
+		collect_all(pool);
+		if (!far_choose(pool, &node))
+			return -EAGAIN;
+	}
+	return node ? far_send(future, node) : send_here(future);
 }
 
 static struct rp_future *take_first(struct rp_pool *pool)
@@ -160,13 +193,30 @@ static struct rp_future *take_first(struct rp_pool *pool)
 	return future;
 }
 
-/* Sends on what waits for tickets; in a pool that is over nothing will be sent. */
+/* Sends on what waits for tickets; in a pool that is over nothing will be sent.  A future leaves the list before it is sent,
+ * as its link has another use then. */
 static void pump(struct rp_pool *pool)
 {
 	while (pool->first && pool_is_over(pool))
-		finish(take_first(pool), RP_CANCELLED, -1, NULL);
-	while (pool->first && send(pool->first) == 0)
-		take_first(pool);
+		dispatch_finish(take_first(pool), RP_CANCELLED, -1, NULL);
+	while (pool->first) {
+		struct rp_future *future = take_first(pool);
+
+		if (send(future) < 0) {
+			dispatch_put_first(pool, future);
+			break;
+		}
+	}
+	if (pool->hub && !pool->first)
+		far_balance(pool);
+}
+
+void dispatch_put_first(struct rp_pool *pool, struct rp_future *future)
+{
+	future->next = pool->first;
+	pool->first = future;
+	if (!pool->last)
+		pool->last = future;
 }
 
 static void put_last(struct rp_pool *pool, struct rp_future *future)
@@ -178,6 +228,24 @@ static void put_last(struct rp_pool *pool, struct rp_future *future)
 	pool->last = future;
 }
 
+/* The youngest of those that the own workers have not begun. */
+int dispatch_take_back(struct rp_pool *pool)
+{
+	struct rp_future *youngest = NULL;
+
+	collect_all(pool);
+	if (pool->tasks_here <= pool->crew->size)
+		return 0;
+	for (uint32_t id = 0; id < pool->office.made; id++)
+		if (pool->holders[id] && (!youngest || pool->holders[id]->index > youngest->index))
+			youngest = pool->holders[id];
+	if (!youngest || !ticket_recall(pool->crew, (uint32_t)youngest->ticket))
+		return 0;
+	give_back_ticket(youngest);
+	dispatch_put_first(pool, youngest);
+	return 1;
+}
+
 static int tasks_wait(struct rp_pool *pool)
 {
 	int any;
@@ -187,6 +255,8 @@ static int tasks_wait(struct rp_pool *pool)
 	any = pool->first != NULL;
 	for (uint32_t id = 0; !any && id < pool->office.made; id++)
 		any = pool->holders[id] != NULL;
+	for (int i = 0; !any && i < pool->node_count; i++)
+		any = pool->nodes[i].tasks != 0;
 	return any;
 }
 
@@ -195,7 +265,7 @@ static void abandon(struct rp_future *future)
 	int dropped = future->dropped;
 
 	if (!check(future))
-		finish(future, RP_CANCELLED, -1, NULL);
+		dispatch_finish(future, RP_CANCELLED, -1, NULL);
 	if (dropped)
 		return;                         /* that was its end */
 	if (future->note)
@@ -281,6 +351,19 @@ int dispatch_make(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, 
 	return 0;
 }
 
+int dispatch_number(struct rp_future *future, struct rp_error *err)
+{
+	struct rp_pool *pool = future->pool;
+	int64_t number = pool->hub ? hub_function(pool->hub, (void *)future->fn, err) : 0;
+
+	if (number < 0) {
+		forget(future);
+		return (int)number;
+	}
+	future->function = (uint32_t)number;
+	return 0;
+}
+
 /* The pool may have been closed since it was last looked at. */
 static int enlist(struct rp_future *future)
 {
@@ -290,12 +373,13 @@ static int enlist(struct rp_future *future)
 	if (pool->closed || pool_is_over(pool))
 		return atomic_load(&pool->crew->stop) == CREW_BROKEN ? -EPIPE : -EINVAL;
 	pool->tasks_wait = tasks_wait;
+	pool->pump = pump;
 	pool->abandon_tasks = abandon_tasks;
 	if (!pool->first)
 		r = send(future);
 	if (r < 0 && r != -EAGAIN)
 		return r;
-	if (future->ticket == DISPATCH_NO_TICKET)
+	if (r < 0 || (future->ticket == DISPATCH_NO_TICKET && !future->node))
 		put_last(pool, future);
 	future->older = pool->futures;
 	if (future->older)
@@ -363,16 +447,18 @@ int dispatch_cancel(struct rp_future *future)
 	pthread_mutex_lock(&pool->lock);
 	if (check(future)) {
 		r = future->outcome.state == RP_CANCELLED ? 0 : -EALREADY;
+	} else if (future->node) {
+		r = -EINPROGRESS;
 	} else if (future->ticket == DISPATCH_NO_TICKET) {
 		unlink_waiting(pool, future);
-		finish(future, RP_CANCELLED, -1, NULL);
+		dispatch_finish(future, RP_CANCELLED, -1, NULL);
 	} else if (ticket_recall(pool->crew, (uint32_t)future->ticket)) {
 		collect(future, RP_CANCELLED);
 	} else {
 		r = check(future) ? -EALREADY : -EBUSY;
 	}
 	pthread_mutex_unlock(&pool->lock);
-	return r;
+	return r == -EINPROGRESS ? far_cancel(future) : r;
 }
 
 void dispatch_drop(struct rp_future *future)
@@ -390,6 +476,8 @@ void dispatch_drop(struct rp_future *future)
 		future->dropped = future->unwanted = 1;
 		if (future->ticket != DISPATCH_NO_TICKET)
 			atomic_store(&ticket_at(pool->crew, (uint32_t)future->ticket)->unwanted, 1);
+		if (future->node)
+			far_drop(future);
 	}
 	pthread_mutex_unlock(&pool->lock);
 }

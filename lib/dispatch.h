@@ -13,6 +13,9 @@ struct rp_future {
 	struct rp_future *newer, *older;        /* all of the pool */
 	struct rp_future *next;                 /* in the pool's list of those that wait for a ticket */
 	_Atomic int ticket;
+	struct pool_node *node;                 /* that has it, in whose list it is by `next`; NULL: none */
+	uint64_t far;                           /* its number there */
+	uint32_t function;                      /* the function's number, when there are other nodes */
 	int dropped;                            /* nobody has the handle any more */
 	int unwanted;                           /* somebody had it and gave it up */
 	rp_task_fn *fn;
@@ -42,6 +45,9 @@ int dispatch_make(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, 
 /* Puts input, result and argument where the workers can reach them.  borrow: the caller waits, so that memory which they
  * reach already is used in place; else it is copied.  -ENOMEM: the future is gone. */
 int dispatch_ship(struct rp_future *future, const void *in, void *out, const struct rp_map_options *o, int borrow);
+
+/* The pool has other nodes: they must know the function. */
+int dispatch_number(struct rp_future *future, struct rp_error *err);
 
 /* From here the pool knows it, and a worker will.  Otherwise it is gone: -EINVAL (closed), -EPIPE (broken), -ENOMEM. */
 int dispatch_send(struct rp_future *future);

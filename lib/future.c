@@ -58,6 +58,9 @@ int rp_pool_submit(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn,
 		r = dispatch_make(&future, pool, fn, in_size, out_size, err);
 	if (r < 0)
 		return r;
+	r = dispatch_number(future, err);
+	if (r < 0)
+		return r;
 	r = dispatch_ship(future, in, NULL, &o, 0);
 	if (r < 0)
 		return error_set(err, r, "rp_pool_submit: no memory for %zu bytes in and %zu out", in_size, out_size);
@@ -272,6 +275,9 @@ int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t i
 		r = dispatch_make(&future, pool, fn, in_size, out_size, err);
 	if (r < 0)
 		return r;
+	r = dispatch_number(future, err);
+	if (r < 0)
+		return r;
 	r = dispatch_ship(future, in, out, &none, 1);
 	if (r < 0)
 		return error_set(err, r, "rp_pool_apply: no memory for %zu bytes in and %zu out", in_size, out_size);
@@ -285,7 +291,7 @@ int rp_pool_apply(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t i
 	if (r == -EPIPE)
 		error_set(err, r, "rp_pool_apply: the pool is broken: %s", future->outcome.text);
 	else if (r < 0)
-		map_error(err, r, 1, 1, 0, &future->outcome, pool->crew->host);
+		map_error(err, r, 1, 1, 0, &future->outcome, pool_host_of(pool, future->outcome.rank));
 	dispatch_drop(future);
 	return r;
 }

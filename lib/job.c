@@ -180,6 +180,19 @@ static uint32_t fullest(const struct crew *crew, uint32_t slot, int others, uint
 	return best;
 }
 
+uint32_t job_left(const struct crew *crew, uint32_t number)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < crew->size; i++) {
+		uint64_t range = atomic_load_explicit(&crew->slots[i].range[number].word, memory_order_relaxed);
+
+		if (RANGE_BEGIN(range) < RANGE_END(range))
+			left += RANGE_END(range) - RANGE_BEGIN(range);
+	}
+	return left;
+}
+
 /* 1: the slot's own range, which was empty, holds stolen items now. */
 static int steal(struct crew *crew, uint32_t slot, uint32_t number)
 {
@@ -283,6 +296,29 @@ void job_note(struct crew *crew, uint32_t slot, struct job *job, uint32_t index,
 			;
 	}
 	atomic_store_explicit(&job->states[index], state, memory_order_release);
+}
+
+static void push(struct job *job, struct note *note)
+{
+	note->next = atomic_load(&job->notes);
+	while (!atomic_compare_exchange_weak(&job->notes, &note->next, note))
+		;
+}
+
+void job_count_bad(struct job *job, uint32_t index)
+{
+	is_first(job, index);
+}
+
+void job_add_note(struct crew *crew, struct job *job, uint32_t index, enum rp_state state, int code, int rank,
+                  const char *text, size_t size)
+{
+	struct note *note = crew_own_note(crew, state, code, rank, text, size);
+
+	if (!note)
+		return;
+	note->index = index;
+	push(job, note);
 }
 
 void job_bury(struct crew *crew, uint32_t slot, int code, const char *text)

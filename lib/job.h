@@ -5,6 +5,10 @@
 
 #include "crew.h"
 
+/* Values of a state byte besides those of enum rp_state. */
+#define JOB_FAR 0x81 /* RP_OK, and the result is in the caller's memory already: from another node */
+#define JOB_AWAY 255                            /* another node has the item */
+
 /* ---- manager */
 
 /* Lets the crew work on items [begin, end) of jobs[number], whose other fields are filled.  serial: larger each time. */
@@ -24,6 +28,14 @@ uint32_t job_lost(const _Atomic uint8_t *states, uint32_t count, uint32_t *ret_b
  * gives them a state before the next look for lost items, so it does both in one thread or under one lock.  The job may
  * have become quiet by it: the caller looks, or whoever waits for that is told. */
 uint32_t job_take(struct crew *crew, uint32_t number, uint32_t most, uint32_t *ret_begin);
+
+/* Items that nobody has claimed yet. */
+uint32_t job_left(const struct crew *crew, uint32_t number);
+
+/* An item that another node has run is bad; and why, in a note of the manager's own. */
+void job_count_bad(struct job *job, uint32_t index);
+void job_add_note(struct crew *crew, struct job *job, uint32_t index, enum rp_state state, int code, int rank,
+                  const char *text, size_t size);
 
 /* ---- worker */
 

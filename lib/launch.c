@@ -96,9 +96,22 @@ static int read_step(void)
 	return small_number("SLURM_STEP_NUM_TASKS", 0);
 }
 
+static int read_local_rank(void)
+{
+	static const char *const names[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "PALS_LOCAL_RANKID",
+		                             "SLURM_LOCALID" };
+	int rank = -1;
+
+	for (size_t i = 0; rank < 0 && i < sizeof names / sizeof *names; i++)
+		rank = small_number(names[i], -1);
+	return rank;
+}
+
 void launch_read(struct launch *ret)
 {
-	*ret = (struct launch){ .under_mpi = 1, .rank = -1, .launcher = "the MPI launcher" };
+	*ret = (struct launch){
+		.under_mpi = 1, .rank = -1, .local_rank = read_local_rank(), .launcher = "the MPI launcher"
+	};
 	if (is_set("OMPI_COMM_WORLD_SIZE")) {
 		read_open_mpi(ret);
 	} else if (is_set("PMI_RANK") || is_set("PMI_FD")) {

@@ -9,6 +9,7 @@ struct launch {
 	int under_mpi;                          /* OMPI_COMM_WORLD_SIZE, PMIX_RANK, PMI_RANK or PMI_FD is set */
 	int ranks;                              /* how many the launcher says there are; 0: it does not say */
 	int rank;                               /* this one's; -1: it does not say */
+	int local_rank;                         /* among those of this node; -1: it does not say */
 	const char *launcher;                   /* "mpirun of Open MPI", "srun", ...: for messages; "" when there is none */
 	int step_tasks;                         /* of the Slurm step, when srun started us without any MPI mark; else 0 */
 };

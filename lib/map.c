@@ -4,7 +4,9 @@
 
 #include "clock.h"
 #include "context.h"
+#include "hub.h"
 #include "job.h"
+#include "map_share.h"
 #include "options.h"
 #include "wave.h"
 
@@ -191,31 +193,42 @@ static void shut_job(struct rp_pool *pool, uint32_t number)
 	}
 }
 
+/* The own node's workers run what is in the span, unless other nodes take it from them; then nobody is in the job. */
+static void run_here(struct rp_pool *pool, const struct wave *wave, uint32_t number, uint32_t begin, uint32_t end)
+{
+	job_open(pool->crew, number, next_serial(pool), begin, end);
+	map_open_share(wave);
+	for (;;) {
+		uint32_t seen = pool_ended(pool);
+
+		if (pool_is_over(pool) || job_quiet(pool->crew, number))
+			break;
+		pool_wait(pool, seen, CLOCK_NEVER);
+	}
+	map_shut_share(wave);
+	shut_job(pool, number);
+}
+
 /* Until every item has a state, or the pool is over. */
 static void run_job(struct map *map, struct wave *wave, uint32_t number)
 {
 	struct rp_pool *pool = map->pool;
-	struct crew *crew = pool->crew;
-	struct job *job = &crew->jobs[number];
-	uint32_t begin = 0, span = wave->count;
+	struct job *job = &pool->crew->jobs[number];
+	uint32_t begin = 0, span = pool->crew->size ? wave->count : 0;
 
 	for (;;) {
-		job_open(crew, number, next_serial(pool), begin, begin + span);
-		for (;;) {
-			uint32_t seen = pool_ended(pool);
-
-			if (pool_is_over(pool) || job_quiet(crew, number))
-				break;
-			pool_wait(pool, seen, CLOCK_NEVER);
-		}
-		shut_job(pool, number);
-		span = job_lost(wave->states, wave->count, &begin);
+		if (span)
+			run_here(pool, wave, number, begin, begin + span);
+		do {
+			span = job_lost(wave->states, wave->count, &begin);
+		} while (!span && !pool_is_over(pool) && map_await_share(map, wave));
 		if (!span || pool_is_over(pool))
 			break;
 		job->check = 1;
 	}
+	map_end_share(wave);
 	wave->notes = atomic_exchange(&job->notes, NULL);
-	wave->all_good = !span && atomic_load(&job->first_bad) == UINT64_MAX;
+	wave->all_good = !span && !wave->share && atomic_load(&job->first_bad) == UINT64_MAX;
 }
 
 static int run_wave(struct map *map, size_t base, struct rp_error *err)
@@ -233,13 +246,18 @@ static int run_wave(struct map *map, size_t base, struct rp_error *err)
 	number = r < 0 ? r : take_job(map->pool, base > 0);
 	if (number >= 0) {
 		fill_job(map, &wave, &map->pool->crew->jobs[number]);
-		run_job(map, &wave, (uint32_t)number);
+		r = map->pool->hub ? map_begin_share(map, &wave, (uint32_t)number, err) : 0;
+		if (r == 0)
+			run_job(map, &wave, (uint32_t)number);
 		return_job(map->pool, (uint32_t)number);
-		wave_finish(map, &wave);
-		map->cut_short = pool_is_over(map->pool);
 	} else if (r == 0) {
 		r = error_set(err, number, "%s: the pool is closed", map->what);
 	}
+	if (r == 0) {
+		wave_finish(map, &wave);
+		map->cut_short = pool_is_over(map->pool);
+	}
+	free(wave.share);
 	wave_clean(map, &wave);
 	return r;
 }
@@ -265,16 +283,24 @@ static int conclude(const struct map *map, struct rp_error *err)
 	if (atomic_load(&pool->crew->stop) == CREW_BROKEN)
 		return error_set_item(err, -EPIPE, map->first_bad, "%s: the pool is broken: %s", map->what,
 		                      pool_reason(pool));
-	map_error(err, code, map->bad, map->count, map->first_bad, &map->first_outcome, pool->crew->host);
+	map_error(err, code, map->bad, map->count, map->first_bad, &map->first_outcome,
+	          pool_host_of(pool, map->first_outcome.rank));
 	return code;
 }
 
 static int run(struct map *map, const struct rp_map_options *options, struct rp_error *err)
 {
 	int r = check_map(map, options, err);
+	struct rp_error e;
+	int64_t number;
 
 	if (r == 0)
 		r = check_items(map, err);
+	if (r == 0 && map->pool->hub && map->count) {
+		number = hub_function(map->pool->hub, (void *)map->fn, &e);
+		r = number < 0 ? error_set(err, (int)number, "%s: %.400s", map->what, e.text) : 0;
+		map->function = (uint32_t)number;
+	}
 	map->worst = RP_OK;
 	for (size_t base = 0; r == 0 && base < map->count; base += RANGE_MOST)
 		r = run_wave(map, base, err);

@@ -42,7 +42,9 @@ void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int s
 		[RP_DIED] = "its worker died; there was no memory to say how", [RP_TIMED_OUT] = "out of time",
 	};
 
-	*ret = (struct rp_outcome){ .state = (uint16_t)state, .tries = rank >= 0, .rank = rank, .node = rank >= 0 ? 0 : -1 };
+	*ret = (struct rp_outcome){
+		.state = (uint16_t)state, .tries = rank >= 0, .rank = rank, .node = pool_node_of(pool, rank)
+	};
 	if (note) {
 		ret->code = note->code;
 		ret->text = note->text;

@@ -1,42 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* plan.c - what a pool would find, told without making one. */
 #include "context.h"
-#include "options.h"
+#include "hub.h"
 #include "pool.h"
+#include "runtime.h"
+#include "spread.h"
 #include "topology.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int import(struct rp_pool_options *ret, const struct rp_pool_options *in, struct rp_error *err)
+static int plan_one(const struct rp_pool_options *o, const char *topology, struct rp_worker_info *infos, size_t count,
+                    struct rp_error *err)
 {
-	int e = options_import(ret, sizeof *ret, in, sizeof *ret, "rp_pool_plan", err);
-
-	if (e < 0)
-		return e;
-	if (ret->kind != RP_PROCESSES && ret->kind != RP_THREADS)
-		return error_set(err, -EINVAL, "rp_pool_plan: kind %u is neither RP_PROCESSES nor RP_THREADS", ret->kind);
-	e = options_flags(ret->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_pool_plan", err);
-	if (e == 0 && !ret->workers && !ret->workers_per_node && !pool_in_task())
-		e = options_workers(&ret->workers, "rp_pool_plan", err);
-	return e;
-}
-
-int rp_pool_plan(const struct rp_pool_options *options, const char *topology, struct rp_worker_info *infos, size_t count,
-                 struct rp_error *err)
-{
-	struct rp_pool_options o;
 	struct topology *elsewhere = NULL;
 	const struct topology *t;
 	struct place *places = NULL;
 	int e;
 
-	e = import(&o, options, err);
-	if (e < 0)
-		return e;
-	if (!infos && count)
-		return error_set(err, -EINVAL, "rp_pool_plan: room for %zu infos at NULL", count);
 	if (topology) {
 		e = topology_load(&elsewhere, topology, NULL, err);
 		t = elsewhere;
@@ -47,7 +29,7 @@ int rp_pool_plan(const struct rp_pool_options *options, const char *topology, st
 		e = t ? 0 : error_set(err, why.code, "%s", why.text);
 	}
 	if (e == 0)
-		e = topology_plan(t, &o, &places, err);
+		e = topology_plan(t, o, &places, err);
 	for (int i = 0; i < e && (size_t)i < count; i++) {
 		topology_info(&places[i], i, &infos[i]);
 		if (elsewhere)
@@ -60,6 +42,58 @@ int rp_pool_plan(const struct rp_pool_options *options, const char *topology, st
 
 /* Hardware threads in the calling thread's affinity mask and in every cgroup cpuset, at most the cgroup quota rounded up and
  * the scheduler's grant. */
+/* The workers of all nodes, into a room that is large enough. */
+static int fill_nodes(struct hub *hub, const struct rp_pool_options *o, const uint32_t *workers,
+                      struct rp_worker_info *infos, struct rp_error *err)
+{
+	struct rp_pool_options here = *o;
+	int e = 0;
+
+	here.workers = workers[0];
+	here.workers_per_node = 0;
+	if (here.workers)
+		e = plan_one(&here, NULL, infos, here.workers, err);
+	return e < 0 ? e : spread_infos(hub, o, workers, infos, err);
+}
+
+static int plan_nodes(struct hub *hub, const struct rp_pool_options *o, struct rp_worker_info *infos, size_t count,
+                      struct rp_error *err)
+{
+	uint32_t *workers = calloc((size_t)hub_nodes(hub), sizeof *workers);
+	struct rp_worker_info *all = NULL;
+	int64_t sum = workers ? spread(hub, o, workers, err) : error_set(err, -ENOMEM, "out of memory");
+	int e = sum < 0 ? (int)sum : 0;
+
+	if (e == 0 && count) {
+		all = calloc((size_t)sum + 1, sizeof *all);
+		e = all ? fill_nodes(hub, o, workers, all, err) : error_set(err, -ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; e == 0 && i < count && i < (size_t)sum; i++)
+		infos[i] = all[i];
+	free(all);
+	free(workers);
+	return e < 0 ? e : (int)sum;
+}
+
+int rp_pool_plan(const struct rp_pool_options *options, const char *topology, struct rp_worker_info *infos, size_t count,
+                 struct rp_error *err)
+{
+	struct rp_pool_options o;
+	struct hub *hub = runtime_hub();
+	int e = pool_import(&o, options, "rp_pool_plan", err);
+
+	if (e < 0)
+		return e;
+	if (!infos && count)
+		return error_set(err, -EINVAL, "rp_pool_plan: room for %zu infos at NULL", count);
+	if (!topology && hub && o.kind == RP_PROCESSES && !(o.flags & RP_LOCAL))
+		return plan_nodes(hub, &o, infos, count, err);
+	if (!topology && !o.workers && !o.workers_per_node)
+		o.workers = pool_ranks_here();
+	return plan_one(&o, topology, infos, count, err);
+}
+
+/* Hardware threads in the calling thread's affinity mask and in every cgroup cpuset, at most the cgroup quota rounded up. */
 int rp_cpu_count(void)
 {
 	struct rp_error err;
@@ -86,8 +120,9 @@ int rp_cpu_grant(const char **scheduler)
 	return cpus;
 }
 
-/* A pool's workers are all on this node as long as no run time spans several. */
 int rp_node_count(void)
 {
-	return 1;
+	struct hub *hub = runtime_hub();
+
+	return hub ? hub_nodes(hub) : 1;
 }

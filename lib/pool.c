@@ -5,9 +5,11 @@
 #include "clock.h"
 #include "context.h"
 #include "options.h"
+#include "pool_nodes.h"
 #include "runtime.h"
 #include "supervisor.h"
 #include "wait.h"
+#include "wire.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define OPTIONS_V1 offsetof(struct rp_pool_options, workers_per_node)      /* of callers who do not know it */
 #define LOOK INT64_C(100000000)                 /* ns between looks whether the supervisor still lives */
 
 /* A worker or a process of this library, which may have the memory of rp_init: the handle of a pool that was made later
@@ -24,6 +27,13 @@ static int is_child(void)
 	const struct context *context = context_get();
 
 	return context->task || *context->name;
+}
+
+uint32_t pool_ranks_here(void)
+{
+	const struct context *context = context_get();
+
+	return context->ranks > 1 && !pool_in_task() ? (uint32_t)context->ranks : 0;
 }
 
 static int is_listed(const struct rp_pool *pool)
@@ -224,6 +234,7 @@ static void end_workers(struct rp_pool *pool)
 	if (pool->supervisor && !crew_is_empty(pool->crew))
 		supervisor_bury(pool->crew);
 	pthread_mutex_unlock(&pool->lock);
+	pool_close_nodes(pool);
 	crew_tell(pool->crew);
 }
 
@@ -250,22 +261,38 @@ static struct rp_pool *discard(struct rp_pool *pool)
 		supervisor_free(pool->supervisor);
 	pthread_mutex_destroy(&pool->lock);
 	pthread_cond_destroy(&pool->job_free);
+	for (int i = 0; i < pool->node_count; i++)
+		free(pool->nodes[i].infos);
+	free(pool->nodes);
 	free(pool->threads);
 	free(pool);
 	return NULL;
 }
 
-static int check_options(const struct rp_pool_options *o, struct rp_error *err)
+static int check_options(const struct rp_pool_options *o, const char *what, struct rp_error *err)
 {
-	int r = options_flags(o->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_pool_new", err);
+	int r = options_flags(o->flags, RP_LOCAL | RP_INHERIT_BINDING, what, err);
 
 	if (r < 0)
 		return r;
 	if (o->kind != RP_PROCESSES && o->kind != RP_THREADS)
-		return error_set(err, -EINVAL, "rp_pool_new: kind is %u; it is RP_PROCESSES or RP_THREADS", o->kind);
+		return error_set(err, -EINVAL, "%s: kind is %u; it is RP_PROCESSES or RP_THREADS", what, o->kind);
 	if (o->kind == RP_THREADS && o->max_tasks)
-		return error_set(err, -ENOTSUP, "rp_pool_new: max_tasks needs workers that are processes");
-	return options_argument(o->init_arg, o->init_arg_size, "rp_pool_new: init_arg", err);
+		return error_set(err, -ENOTSUP, "%s: max_tasks needs workers that are processes", what);
+	if (o->reserved)
+		return error_set(err, -EINVAL, "%s: reserved is %u, not 0", what, o->reserved);
+	return options_argument(o->init_arg, o->init_arg_size, "a pool's init_arg", err);
+}
+
+int pool_import(struct rp_pool_options *ret, const struct rp_pool_options *options, const char *what, struct rp_error *err)
+{
+	int r = options_import(ret, sizeof *ret, options, OPTIONS_V1, what, err);
+
+	if (r == 0)
+		r = check_options(ret, what, err);
+	if (r == 0 && !ret->workers && !ret->workers_per_node && !pool_in_task())
+		r = options_workers(&ret->workers, what, err);
+	return r;
 }
 
 /* The one copy that all workers of the node read. */
@@ -294,26 +321,38 @@ static uint32_t spinners(const struct topology *topology)
 	return cpus > 1 ? (uint32_t)cpus - 1 : 0;
 }
 
-static int open_crew(struct rp_pool *pool, const struct rp_pool_options *o, struct rp_error *err)
+/* The workers of this node: all of them, or, when there are other nodes, as many as fall to it, which may be none. */
+static int open_crew(struct rp_pool *pool, const struct rp_pool_options *options, struct rp_error *err)
 {
 	struct rp_error e = { .code = -EIO };
 	struct topology *topology = topology_here(&e);
+	struct hub *hub = options->kind == RP_PROCESSES && !(options->flags & RP_LOCAL) ? runtime_hub() : NULL;
+	struct rp_pool_options o = *options;
 	struct place *places = NULL;
-	int count, r;
+	int count = 0, r = 0;
 
 	if (!topology)
 		return error_set(err, e.code, "%s", e.text);
-	count = topology_plan(topology, o, &places, err);
-	if (count < 0)
-		return count;
-	r = crew_new(&pool->crew, pool->arena, places, (uint32_t)count, o->kind, err);
+	if (hub) {
+		r = pool_spread(pool, hub, options, &o.workers, err);
+		o.workers_per_node = 0;
+	} else if (!o.workers && !o.workers_per_node) {
+		o.workers = pool_ranks_here();
+	}
+	if (r == 0 && (!hub || o.workers))
+		count = topology_plan(topology, &o, &places, err);
+	if (r < 0 || count < 0)
+		return r < 0 ? r : count;
+	r = crew_new(&pool->crew, pool->arena, places, (uint32_t)count, o.kind, err);
 	free(places);
 	if (r < 0)
 		return r;
+	if (!hub)
+		pool->workers = (uint32_t)count;
 	pool->crew->spinners = spinners(topology);
-	pool->crew->init = o->init;
-	pool->crew->exit = o->exit;
-	pool->crew->max_tasks = o->max_tasks;
+	pool->crew->init = o.init;
+	pool->crew->exit = o.exit;
+	pool->crew->max_tasks = o.max_tasks;
 	return 0;
 }
 
@@ -323,6 +362,7 @@ static void end_pools(void)
 {
 	for (struct rp_pool *pool = context_get()->pools; pool; pool = pool->next) {
 		end_workers(pool);
+		pool->hub = NULL;
 		if (!pool->own_supervisor)
 			pool->supervisor = NULL;
 	}
@@ -360,11 +400,7 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 	if (!ret)
 		return error_set(err, -EINVAL, "rp_pool_new: nowhere to put the pool");
 	*ret = NULL;
-	r = options_import(&o, sizeof o, options, sizeof o, "rp_pool_new", err);
-	if (r == 0)
-		r = check_options(&o, err);
-	if (r == 0 && !o.workers && !o.workers_per_node && !pool_in_task())
-		r = options_workers(&o.workers, "rp_pool_new", err);
+	r = pool_import(&o, options, "rp_pool_new", err);
 	if (r < 0)
 		return r;
 	pool = calloc(1, sizeof *pool);
@@ -380,14 +416,18 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 		r = ship_init_arg(pool, &o, err);
 	if (r == 0)
 		r = o.kind == RP_THREADS ? start_threads(pool, err) : start_processes(pool, err);
+	if (r == 0)
+		enlist(pool);                   /* before the nodes have anything to tell it */
+	if (r == 0 && pool->hub)
+		r = pool_open_nodes(pool, &o, err);
 	if (r < 0) {
+		strike_out(pool);
 		if (pool->crew)
 			end_workers(pool);
 		join_threads(pool);
 		discard(pool);
 		return r;
 	}
-	enlist(pool);
 	*ret = pool;
 	return 0;
 }
@@ -396,7 +436,7 @@ int rp_pool_workers(const struct rp_pool *pool)
 {
 	int r = pool_check(pool, "rp_pool_workers", NULL);
 
-	return r < 0 ? r : (int)pool->crew->size;
+	return r < 0 ? r : (int)pool->workers;
 }
 
 int rp_pool_worker(const struct rp_pool *pool, int rank, struct rp_worker_info *ret)
@@ -405,9 +445,12 @@ int rp_pool_worker(const struct rp_pool *pool, int rank, struct rp_worker_info *
 
 	if (r < 0)
 		return r;
-	if (!ret || rank < 0 || (uint32_t)rank >= pool->crew->size)
+	if (!ret || rank < 0 || (uint32_t)rank >= pool->workers)
 		return -EINVAL;
-	worker_info(pool->crew, (uint32_t)rank, ret);
+	if ((uint32_t)rank < pool->crew->size)
+		worker_info(pool->crew, (uint32_t)rank, ret);
+	else
+		pool_node_worker(pool, rank, ret);
 	return 0;
 }
 
@@ -444,6 +487,7 @@ int rp_pool_terminate(struct rp_pool *pool)
 	stop(pool);
 	if (pool->supervisor)
 		supervisor_kill(pool->supervisor, pool->crew);
+	pool_leave_nodes(pool, WIRE_KILL);
 	crew_tell(pool->crew);
 	return 0;
 }
@@ -475,7 +519,11 @@ int rp_pool_join(struct rp_pool *pool, int64_t timeout)
 		pthread_mutex_unlock(&pool->lock);
 		if (!closed && !pool_is_over(pool))
 			return -EINVAL;
-		if (!busy && crew_is_empty(pool->crew))
+		if (pool_is_over(pool))
+			pool_leave_nodes(pool, WIRE_KILL);
+		else if (!busy)
+			pool_leave_nodes(pool, WIRE_LET_GO);
+		if (!busy && crew_is_empty(pool->crew) && !atomic_load(&pool->staying))
 			return 0;
 		if (pool_wait(pool, seen, deadline) == -ETIMEDOUT)
 			return -ETIMEDOUT;

@@ -8,7 +8,20 @@
 
 #include <pthread.h>
 
+struct hub;
 struct supervisor;
+
+/* Another node that has workers of the pool. */
+struct pool_node {
+	int node;
+	uint32_t first_rank, workers;
+	const char *host;
+	struct rp_worker_info *infos;           /* as they were when the pool was opened */
+	/* Under the pool's lock: */
+	uint32_t tasks;                         /* single tasks that it has */
+	struct rp_future *futures;              /* which, newest first */
+	uint32_t recalls;                       /* asked for and not answered */
+};
 
 struct rp_pool {
 	struct rp_pool *next;                   /* in the context */
@@ -20,6 +33,13 @@ struct rp_pool {
 	void *init_arg;                         /* the arena's copy, or NULL */
 	pthread_t *threads;
 	uint32_t thread_count;                  /* started and not yet joined */
+	uint32_t workers;                       /* over all nodes */
+	struct hub *hub;                        /* NULL: no other node has workers */
+	uint64_t id;                            /* by which the nodes know it */
+	struct pool_node *nodes;                /* those, without the manager's own */
+	int node_count;
+	_Atomic uint32_t staying;               /* nodes whose workers have not left yet */
+	_Atomic uint32_t leaving;               /* 1: they have been told to let them go, 2: to kill them */
 
 	pthread_mutex_t lock;                   /* guards what follows */
 	pthread_cond_t job_free;
@@ -32,13 +52,22 @@ struct rp_pool {
 	struct rp_future *futures;              /* all that have not been freed, newest first */
 	struct rp_future *first, *last;         /* submitted, and no ticket was free */
 	uint64_t submits;
+	uint32_t tasks_here;                    /* single tasks that the own node's workers have */
 	/* Set by the module of futures when there is the first: */
 	int (*tasks_wait)(struct rp_pool *pool);        /* under the lock: 1 while anything submitted has not ended */
 	void (*abandon_tasks)(struct rp_pool *pool);    /* the workers have gone and the pool goes: the futures stay */
+	void (*pump)(struct rp_pool *pool);             /* sends on what waits for a worker */
 };
 
 /* 1 in a task, of a pool of processes or of threads. */
 int pool_in_task(void);
+
+/* The options as rp_pool_new and rp_pool_plan take them, checked, with how many workers where the environment says so. */
+int pool_import(struct rp_pool_options *ret, const struct rp_pool_options *options, const char *what, struct rp_error *err);
+
+/* How many workers the launcher asked for on this node by starting more than one rank there, each of which stands for
+ * one; 0: it did not. */
+uint32_t pool_ranks_here(void);
 
 /* Whether a call on the pool may go on: -EINVAL (no pool), -EPERM (another process's). */
 int pool_check(const struct rp_pool *pool, const char *what, struct rp_error *err);
@@ -74,6 +103,10 @@ void pool_unlink_note(struct rp_pool *pool, struct note *note);
 
 /* The outcome's fields that a note tells. */
 void pool_fill_outcome(const struct rp_pool *pool, struct rp_outcome *ret, int state, int rank, const struct note *note);
+
+/* The node that a rank belongs to, and its name. */
+int pool_node_of(const struct rp_pool *pool, int rank);
+const char *pool_host_of(const struct rp_pool *pool, int rank);
 
 /* What a map returns when this is the worst state; 0 for RP_OK. */
 int pool_code(int state);

@@ -66,16 +66,22 @@ static void *run_thread(void *arg)
 
 static int check_options(const struct rp_process_options *o, struct rp_error *err)
 {
-	int r = options_flags(o->flags, RP_DAEMON, "rp_process_new", err);
+	int r = options_flags(o->flags, RP_DAEMON, "rp_process_new", err), nodes = context_get()->nodes;
 
 	if (r < 0)
 		return r;
+	nodes = nodes ? nodes : 1;
 	if (!o->target)
 		return error_set(err, -EINVAL, "rp_process_new: no target");
 	if (o->kind != RP_PROCESSES && o->kind != RP_THREADS)
 		return error_set(err, -EINVAL, "rp_process_new: kind %u is neither RP_PROCESSES nor RP_THREADS", o->kind);
-	if (o->node != 0)
+	if (o->node != 0 && nodes == 1)
 		return error_set(err, -EINVAL, "rp_process_new: node %d: there is one node, 0", o->node);
+	if (o->node < 0 || o->node >= nodes)
+		return error_set(err, -EINVAL, "rp_process_new: node %d: there are %d nodes, numbered from 0", o->node,
+		                 nodes);
+	if (o->node && o->kind == RP_THREADS)
+		return error_set(err, -EINVAL, "rp_process_new: a thread cannot be on node %d", o->node);
 	if (o->reserved != 0)
 		return error_set(err, -EINVAL, "rp_process_new: reserved is %u, not 0", o->reserved);
 	return options_argument(o->arg, o->arg_size, "rp_process_new", err);
@@ -127,19 +133,21 @@ int rp_process_new(struct rp_process **ret, const struct rp_process_options *opt
 	process = calloc(1, sizeof *process);
 	if (process) {
 		*process = (struct rp_process){ .owner = context_get()->pid, .kind = o.kind, .flags = o.flags,
-			                        .target = o.target, .arg_size = o.arg_size, .sentinel = -1 };
+			                        .target = o.target, .arg_size = o.arg_size, .node = o.node,
+			                        .sentinel = -1 };
 		if (context_get()->is_daemon)
 			process->flags |= RP_DAEMON;
 		process->name = choose_name(o.name);
 		process->arg = o.arg_size ? malloc(o.arg_size) : NULL;
+		process->bind = o.node && o.bind ? strdup(o.bind) : NULL;
 	}
-	if (!process || !process->name || (o.arg_size && !process->arg)) {
+	if (!process || !process->name || (o.arg_size && !process->arg) || (o.node && o.bind && !process->bind)) {
 		r = error_set(err, -ENOMEM, "rp_process_new: no memory for an argument of %zu bytes", o.arg_size);
 		goto out;
 	}
 	if (o.arg_size)
 		memcpy(process->arg, o.arg, o.arg_size);
-	if (o.bind)
+	if (o.bind && !o.node)
 		r = find_place(process, o.bind, err);
 out:
 	if (r == 0)
@@ -176,12 +184,15 @@ static int start_thread(struct rp_process *process, struct rp_error *err)
 
 static int start_process(struct rp_process *process, struct rp_error *err)
 {
-	const struct process_starter *starter = context_get()->starter;
+	const struct process_starter *starter = process->node ? context_get()->far_starter : context_get()->starter;
 	const struct process_call call = { .target = process->target, .arg = process->arg, .arg_size = process->arg_size,
-		                           .name = process->name, .place = process->place, .flags = process->flags };
+		                           .name = process->name, .place = process->place, .flags = process->flags,
+		                           .node = process->node, .bind = process->bind };
 	pid_t pid;
 	int fd;
 
+	if (process->node && !starter)
+		return error_set(err, -ENOLINK, "%s: the other nodes are gone", process->name);
 	if (starter) {
 		pid = starter->start(&call, &fd, &process->token, err);
 		if (pid < 0)
@@ -300,7 +311,7 @@ static int send_signal(struct rp_process *process, int signal)
 		return r;
 	if (process->kind == RP_THREADS)
 		return -ENOTSUP;
-	return handle_stage(process) == STAGE_ENDED ? 0 : spawn_signal(process->sentinel, signal);
+	return handle_signal(process, signal);
 }
 
 int rp_process_terminate(struct rp_process *process)

@@ -14,6 +14,8 @@ struct process_call {
 	const char *name;
 	const struct place *place;              /* NULL: anywhere */
 	uint32_t flags;                         /* RP_DAEMON */
+	int32_t node;                           /* 0: this one */
+	const char *bind;                       /* on another node, where no place of this one helps; NULL: anywhere */
 };
 
 /* How a process is started when a supervisor exists (rp_init): the supervisor forks it, is its parent and reaps it.  Set in
@@ -24,6 +26,8 @@ struct process_starter {
 	/* 0 and *ret once it has ended, -EAGAIN while it runs. */
 	int (*ended)(void *token, struct spawn_end *ret);
 	void (*forget)(void *token);            /* the handle is gone; the process goes on and is reaped */
+	/* Sends a signal; under the context's lock.  NULL: the descriptor does. */
+	int (*signal)(void *token, int signal);
 };
 
 /* The body of a started process, in the child after spawn_fork: runs the target with a context of its own, ends its

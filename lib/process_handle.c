@@ -45,6 +45,7 @@ void handle_destroy(struct rp_process *process)
 	}
 	free(process->arg);
 	free(process->name);
+	free(process->bind);
 	free(process->place);
 	free(process);
 }
@@ -192,12 +193,31 @@ static int is_awaited(const struct rp_process *process)
 	return !(process->flags & RP_DAEMON) && !handle_is_self(process);
 }
 
+static int signal_it(struct rp_process *process, int signal)
+{
+	if (process->stage != STAGE_RUNNING)
+		return 0;
+	if (process->starter && process->starter->signal)
+		return process->starter->signal(process->token, signal);
+	return spawn_signal(process->sentinel, signal);
+}
+
+int handle_signal(struct rp_process *process, int signal)
+{
+	int r;
+
+	context_lock();
+	r = signal_it(process, signal);
+	context_unlock();
+	return r;
+}
+
 static void signal_daemons(int signal)
 {
 	context_lock();
 	for (struct rp_process *process = context_get()->processes; process; process = process->next)
 		if (is_daemon_process(process))
-			spawn_signal(process->sentinel, signal);
+			signal_it(process, signal);
 	context_unlock();
 }
 

@@ -21,6 +21,8 @@ struct rp_process {
 	size_t arg_size;
 	char *name;
 	struct place *place;
+	int32_t node;                           /* 0: the manager's */
+	char *bind;                             /* on another node, as the caller said it */
 	pid_t pid;
 	int sentinel;                           /* pidfd of a process, eventfd of a thread; open as long as the handle */
 	int exitcode;                           /* once ended */
@@ -46,6 +48,9 @@ void handle_run(struct rp_process *process);            /* from now on it runs, 
 int handle_check(struct rp_process *process);           /* 0: has ended, and is gone if it was freed; -EAGAIN: it runs */
 int handle_check_all(void);                             /* reaps what has ended; returns how many run */
 void handle_destroy(struct rp_process *process);        /* that does not run */
+
+/* 0 also when it has ended.  Takes the lock itself. */
+int handle_signal(struct rp_process *process, int signal);
 
 /* The exit hook: terminates daemons, joins the others. */
 void handle_end_all(void);

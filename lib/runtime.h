@@ -5,6 +5,7 @@
 
 #include "arena.h"
 
+struct hub;
 struct supervisor;
 
 /* This process's arena, made when first needed.  0, or a negative errno and *err. */
@@ -15,5 +16,8 @@ int runtime_holds(const void *memory, size_t size);
 
 /* The supervisor of rp_start, or NULL. */
 struct supervisor *runtime_supervisor(void);
+
+/* The other nodes, or NULL: there are none. */
+struct hub *runtime_hub(void);
 
 #endif

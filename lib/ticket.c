@@ -115,14 +115,9 @@ struct ticket *ticket_pop(struct crew *crew, uint32_t slot)
 /* The write may fail only when the counter is full, which is as loud as it gets. */
 static void finish(struct crew *crew, struct ticket *ticket, enum rp_state state, int fd)
 {
-	ssize_t written = 0;
-
 	ticket->order = atomic_fetch_add(&crew->order, 1);
 	atomic_store(&ticket->state, STATE(TICKET_DONE, state));
-	crew_tell(crew);
-	if (atomic_load_explicit(&crew->fd_wanted, memory_order_relaxed))
-		written = write(fd, &(uint64_t){ 1 }, 8);
-	(void)written;
+	crew_tell_ended(crew, fd);
 }
 
 void ticket_end(struct crew *crew, uint32_t slot, struct ticket *ticket, enum rp_state state, int fd)

@@ -3,6 +3,7 @@
 #include "wave.h"
 
 #include "copy.h"
+#include "job.h"
 #include "runtime.h"
 
 #include <errno.h>
@@ -172,23 +173,23 @@ static void count_bad(struct map *map, struct wave *wave, uint32_t index, int st
 /* Items that were not run, or were killed with their pool, are cancelled. */
 static int final_state(int state)
 {
-	return state == RP_PENDING ? RP_CANCELLED : state;
+	return state == JOB_FAR ? RP_OK : state == RP_PENDING || state == JOB_AWAY ? RP_CANCELLED : state;
 }
 
-/* Eight states at a time: most are RP_OK. */
-static uint32_t next_bad(const uint8_t *states, uint32_t from, uint32_t count)
+/* The first from there on that has another state.  Eight at a time: most are RP_OK. */
+static uint32_t next_other(const uint8_t *states, uint32_t from, uint32_t count, uint8_t state)
 {
 	uint64_t eight;
 
 	while (from < count) {
 		if (from + 8 <= count) {
 			memcpy(&eight, states + from, 8);
-			if (eight == UINT64_C(0x0101010101010101)) {
+			if (eight == state * UINT64_C(0x0101010101010101)) {
 				from += 8;
 				continue;
 			}
 		}
-		if (states[from] != RP_OK)
+		if (states[from] != state)
 			return from;
 		from++;
 	}
@@ -216,19 +217,18 @@ static void settle_bad(struct map *map, struct wave *wave, uint32_t index, int s
 	}
 }
 
-/* Hands the results of a wave over, in runs of good items. */
+/* Hands the results of a wave over, in runs of good items; what another node has done is where it belongs already. */
 static void harvest(struct map *map, struct wave *wave)
 {
 	const uint8_t *states = (const uint8_t *)wave->states;
-	uint32_t begin = 0;
+	uint32_t begin = 0, end;
 
 	while (begin < wave->count) {
-		uint32_t bad = wave->all_good ? wave->count : next_bad(states, begin, wave->count);
-
-		deliver(map, wave, begin, bad);
-		if (bad < wave->count)
-			settle_bad(map, wave, bad, final_state(states[bad]));
-		begin = bad + 1;
+		end = wave->all_good ? wave->count : next_other(states, begin, wave->count, RP_OK);
+		deliver(map, wave, begin, end);
+		begin = end == wave->count ? end : next_other(states, end, wave->count, JOB_FAR);
+		if (begin < wave->count && begin == end)
+			settle_bad(map, wave, begin++, final_state(states[end]));
 	}
 }
 

@@ -19,6 +19,7 @@ struct map {
 	int bytes;                              /* items and results have sizes of their own */
 	size_t count;
 	struct rp_map_options options;
+	uint32_t function;                      /* its number, when there are other nodes */
 	/* Found out so far. */
 	size_t bad;
 	size_t first_bad;
@@ -29,6 +30,8 @@ struct map {
 };
 
 /* A part of a map that fits in one job: what was made in the arena for it. */
+struct share;
+
 struct wave {
 	size_t base;
 	uint32_t count;
@@ -42,6 +45,7 @@ struct wave {
 	const struct rp_bytes *in_bytes;
 	const void *arg;
 	struct note *notes;
+	struct share *share;                    /* what other nodes do of it; NULL: there are none */
 	int all_good;                           /* every item is RP_OK: known without a look at each */
 };
 

@@ -19,29 +19,29 @@
 
 enum wire_kind {
 	/* manager to agent                     parts */
-	WIRE_END = 1,                           /* -                    serve no longer: end everything, leave with 0 */
-	WIRE_FUNCTION,                          /* -                    reply: 0, or why it cannot be found there */
-	WIRE_PLAN,                              /* strings              reply: how many workers; part: rp_worker_info[] */
-	WIRE_OPEN,                              /* strings, init_arg    reply: the same, once the workers have been forked */
-	WIRE_INFO,                              /* -                    reply: 1; part: one rp_worker_info */
-	WIRE_STOP,                              /* -                    reply when it is done */
-	WIRE_MAP,                               /* arg                  - */
-	WIRE_BATCH,                             /* fixed: in; bytes: uint64_t sizes[count], data (each aligned to 64) */
-	WIRE_TAKE,                              /* -                    WIRE_GIVEN, always exactly one */
-	WIRE_MAP_END,                           /* -                    - (there is no batch of it on the node any more, or it is stopped) */
-	WIRE_TASK,                              /* in, arg              WIRE_DONE some time, unless recalled */
-	WIRE_RECALL,                            /* -                    reply: 1 it will never run (and no WIRE_DONE comes), 0 it runs or has ended */
-	WIRE_DROP,                              /* -                    nobody waits for the task's result any more; WIRE_DONE comes nevertheless */
-	WIRE_START,                             /* arg                  reply: the pid */
-	WIRE_SIGNAL,                            /* -                    reply: 0 */
-	WIRE_FORGET,                            /* -                    - the process goes on, nobody asks for its end */
+	WIRE_END = 1,  /* -                    serve no longer: end everything, leave with 0 */
+	WIRE_FUNCTION, /* -                    reply: 0, or why it cannot be found there */
+	WIRE_PLAN,     /* strings              reply: how many workers; part: rp_worker_info[] */
+	WIRE_OPEN,     /* strings, init_arg    reply: the same, once the workers have been forked */
+	WIRE_INFO,     /* -                    reply: 1; part: one rp_worker_info */
+	WIRE_STOP,     /* -                    reply when it is done */
+	WIRE_MAP,      /* arg                  - */
+	WIRE_BATCH,    /* fixed: in; bytes: uint64_t sizes[count], data (each aligned to 64) */
+	WIRE_TAKE,     /* -                    WIRE_GIVEN, always exactly one */
+	WIRE_MAP_END,  /* -                    - (there is no batch of it on the node any more, or it is stopped) */
+	WIRE_TASK,     /* in, arg              WIRE_DONE some time, unless recalled */
+	WIRE_RECALL,   /* -                    reply: 1 it will never run (and no WIRE_DONE comes), 0 it runs or has ended */
+	WIRE_DROP,     /* -                    nobody waits for the task's result any more; WIRE_DONE comes nevertheless */
+	WIRE_START,    /* arg                  reply: the pid */
+	WIRE_SIGNAL,   /* -                    reply: 0 */
+	WIRE_FORGET,   /* -                    - the process goes on, nobody asks for its end */
 	/* agent to manager */
-	WIRE_REPLY = 64,                        /* infos */
-	WIRE_RESULT,                            /* states, ranks, out or sizes, data, notes; see struct wire_result */
-	WIRE_GIVEN,                             /* struct wire_range[count] */
-	WIRE_DONE,                              /* text, reply */
-	WIRE_BROKEN,                            /* -                    the pool's workers cannot go on; once per pool */
-	WIRE_ENDED                              /* -                    a process of WIRE_START has ended */
+	WIRE_REPLY = 64, /* infos */
+	WIRE_RESULT,     /* states, ranks, out or sizes, data, notes; see struct wire_result */
+	WIRE_GIVEN,      /* struct wire_range[count] */
+	WIRE_DONE,       /* text, reply */
+	WIRE_BROKEN,     /* -                    the pool's workers cannot go on; once per pool */
+	WIRE_ENDED       /* -                    a process of WIRE_START has ended */
 };
 
 struct wire {
@@ -90,7 +90,7 @@ struct wire_map {
 	uint32_t chunk;                         /* 0: chosen by the workers */
 	uint32_t bytes_in;                      /* items of any size */
 	uint32_t bytes_out;                     /* results of any size */
-	uint32_t outcomes;                      /* 1: a note for each bad item, and all ranks; 0: a note of the first bad item of a batch */
+	uint32_t outcomes; /* 1: a note for each bad item, and all ranks; 0: a note of the first bad item of a batch */
 	uint32_t has_in, has_out, has_arg;      /* 0: NULL */
 	uint64_t in_size, out_size;             /* of an item, when fixed */
 	uint64_t seed;
@@ -134,14 +134,15 @@ struct wire_result {
 	uint64_t batch;
 	uint32_t all_good;
 	uint32_t notes;                         /* how many */
-	int32_t error;                          /* 0; else the node could not even begin (-ENOMEM): no parts, no item was run */
+	int32_t error; /* 0; else the node could not even begin (-ENOMEM): no parts, no item was run */
 	uint32_t reserved;
 	char text[256];                         /* of error */
 };
 
 #define WIRE_AWAY 255                           /* in states: given back */
 #define WIRE_NONE UINT64_MAX                    /* in sizes: NULL, which is something else than nothing at an address */
-#define WIRE_ALIGN(size) (((size) + 63) & ~(uint64_t)63)        /* what an item or result takes; the last one no more than its size */
+#define WIRE_ALIGN(size) \
+	(((size) + 63) & ~(uint64_t)63) /* what an item or result takes; the last one no more than its size */
 
 struct wire_note {
 	uint32_t index;                         /* of the map */

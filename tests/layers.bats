@@ -10,8 +10,8 @@ floors=(
 	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function"
 	"process sync channel"
 	"crew job ticket supervise supervisor worker"
-	"agent link wire"
-	"runtime outcome pool plan wave map dispatch future results"
+	"agent link wire hub share"
+	"runtime station start far_process spread outcome pool plan wave map dispatch future results"
 )
 
 # The modules that know what a machine looks like, and those of the command that draw one.

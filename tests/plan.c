@@ -75,7 +75,7 @@ static void refusals(void **state RP_UNUSED)
 	struct rp_error err;
 
 	expect_refused(&forgotten, NULL, -EINVAL, "rp_pool_plan: .size is 0");
-	expect_refused(RP_POOL(.kind = 2), NULL, -EINVAL, "kind 2 is neither");
+	expect_refused(RP_POOL(.kind = 2), NULL, -EINVAL, "kind is 2");
 	expect_refused(RP_POOL(.flags = RP_DAEMON), NULL, -EINVAL, "RP_DAEMON");
 	expect_refused(RP_POOL(.workers = (uint32_t)-5), NULL, -EINVAL, "workers: -5 is negative");
 	expect_refused(RP_POOL(.workers = 1, .workers_per_node = 2), NULL, -EINVAL, "contradict");
