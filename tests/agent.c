@@ -193,7 +193,7 @@ static void a_broken_pool_is_told_once_and_why(void **state RP_UNUSED)
 	free_message(message);
 	map = tell_map(pool, work, 0, 0);
 	tell_batch(map, 1, 0, 1, PART(&item, sizeof item), NOTHING);
-	TELL(&((struct wire_task){ .wire = { .kind = WIRE_TASK, .id = new_id() }, .pool = pool, .function = work }), NOTHING);
+	TELL(&((struct wire_task){ .wire = { WIRE_TASK, 0, new_id() }, .pool = pool, .function = work }), NOTHING);
 	TELL(&((struct wire_take){ .wire = { .kind = WIRE_TAKE, .id = map }, .most = 5 }), NOTHING);
 	message = hear(WIRE_GIVEN, map);
 	assert_int_equal(message->says.given.count, 0);
@@ -424,8 +424,10 @@ static void check_echo(const struct message *message, const char *const *texts, 
 
 static void items_and_results_of_any_size(void **state RP_UNUSED)
 {
-	static const char *const several[] = { "one", NULL, "", "twenty-six and some more, so that it is longer than sixty-four "
-		                                                "bytes, which is what they are aligned to", "bad", "", "last" };
+	static const char *const several[] = {
+		"one", NULL, "", "more than the sixty-four bytes to which all that comes is aligned", "bad",
+		"", "last",
+	};
 	static const char *const one[] = { NULL, "", "alone", "bad" };
 	static const char *const none[] = { NULL, "" };
 	uint64_t pool = open_pool(2, 0, 0, NOTHING), map = bytes_map(pool, FUNCTION(echo));

@@ -365,8 +365,9 @@ static inline uint32_t number_of(const void *function)
 /* A pool of so many workers; its number. */
 static inline uint64_t open_pool(uint32_t workers, uint32_t init, uint32_t exit, struct rp_bytes arg)
 {
-	struct wire_pool says = { .wire = { .kind = WIRE_OPEN, .id = new_id() }, .workers = workers, .first_rank = FIRST_RANK,
-		                  .size = FIRST_RANK + workers, .init = init, .exit = exit, .has_init_arg = arg.data != NULL };
+	struct wire_pool says = { .wire = { .kind = WIRE_OPEN, .id = new_id() }, .workers = workers,
+		                  .first_rank = FIRST_RANK, .size = FIRST_RANK + workers, .init = init, .exit = exit,
+		                  .has_init_arg = arg.data != NULL };
 
 	must(RESULT_OF(&says, PART("\0none", 6), arg) == workers);
 	return says.wire.id;
