@@ -198,9 +198,9 @@ static uint32_t next_other(const uint8_t *states, uint32_t from, uint32_t count,
 
 static void deliver(struct map *map, struct wave *wave, uint32_t begin, uint32_t end)
 {
-	char *out = (char *)map->out + wave->base * map->out_size;
+	char *out = map->out && !map->bytes ? (char *)map->out + wave->base * map->out_size : NULL;
 
-	if (wave->out && wave->out != out)
+	if (out && wave->out != out)
 		copy_large(out + begin * map->out_size, wave->out + begin * map->out_size, (end - begin) * map->out_size,
 		           map->pool->crew->spinners + 1);
 	if (wave->results)
