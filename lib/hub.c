@@ -106,6 +106,14 @@ struct link *hub_link(struct hub *hub)
 	return hub->link;
 }
 
+int hub_has_lost(const struct hub *hub)
+{
+	for (int i = 1; i < hub_nodes(hub); i++)
+		if (hub->lost[i])
+			return 1;
+	return 0;
+}
+
 int hub_is_lost(const struct hub *hub, int node)
 {
 	return hub->lost[node];

@@ -42,6 +42,8 @@ struct hub *hub_free(struct hub *hub);
 int hub_nodes(const struct hub *hub);
 const struct link_node *hub_node(const struct hub *hub, int node);
 
+int hub_has_lost(const struct hub *hub);        /* any node; for the hub's thread */
+
 /* A number that no pool, map, task, process or function had before. */
 uint64_t hub_number(struct hub *hub);
 

@@ -4,20 +4,17 @@
  * mpirun binds a rank to a core or so, of what its daemon on this node may use; a node's agent hands out all of that.
  * srun's daemon may use the whole node, whatever the job was given, so there the masks of the step's tasks count, which
  * Slurm tells.  A binding that somebody made on the way, between the launcher and here, was meant. */
-#include "launch.h"
+#include "launch_inner.h"
+
 #include "place.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ANCESTORS 32                            /* looked at: scripts between the launcher and us */
-#define ENVIRON_MOST (4 << 20)                  /* bytes of a process's environment that are read */
 
 #define WORD_BITS (8 * sizeof(unsigned long))
 
@@ -44,106 +41,24 @@ static int read_mask(pid_t tid, struct mask *ret)
 	return syscall(SYS_sched_getaffinity, tid, sizeof ret->words, ret->words) < 0 ? -errno : 0;
 }
 
-/* A whole file of /proc, which has no size before it is read, and a 0 behind it; malloc'ed, NULL when it cannot be read. */
-static char *read_proc(pid_t pid, const char *name, size_t *ret_size)
-{
-	char path[64], *text = NULL, *more;
-	size_t size = 0, room = 0;
-	ssize_t n = 1;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && n > 0 && size < ENVIRON_MOST) {
-		if (size + 1 >= room) {
-			room = room ? 2 * room : 4096;
-			more = realloc(text, room);
-			if (!more)
-				break;
-			text = more;
-		}
-		n = read(fd, text + size, room - size - 1);
-		size += n > 0 ? (size_t)n : 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (text)
-		text[size] = 0;
-	*ret_size = size;
-	return text;
-}
-
-static pid_t parent_of(pid_t pid)
-{
-	size_t size;
-	char *text = read_proc(pid, "stat", &size), *at = text ? strrchr(text, ')') : NULL;
-	int parent = 0;
-
-	if (at && sscanf(at, ") %*c %d", &parent) != 1)
-		parent = 0;
-	free(text);
-	return parent;
-}
-
-/* Whether the process was started with this variable as we have it; also when neither has it. */
-static int shares(const char *environment, size_t size, const char *name)
-{
-	const char *value = getenv(name);
-	size_t n = strlen(name);
-
-	for (const char *p = environment; p < environment + size; p += strlen(p) + 1)
-		if (strncmp(p, name, n) == 0 && p[n] == '=')
-			return value && strcmp(p + n + 1, value) == 0;
-	return !value;
-}
-
-/* Whether it belongs to the same rank as this process, being the script that calls us, say. */
-static int is_of_rank(pid_t pid)
-{
-	static const char *const marks[] = { "OMPI_COMM_WORLD_RANK", "PMIX_NAMESPACE", "PMIX_RANK", "PMI_RANK", "PMI_FD" };
-	size_t size, i = 0;
-	char *environment = read_proc(pid, "environ", &size);
-
-	while (environment && i < sizeof marks / sizeof *marks && shares(environment, size, marks[i]))
-		i++;
-	free(environment);
-	return environment && i == sizeof marks / sizeof *marks;
-}
-
-/* By its name, as a process whose parent has died has another one, which may well use more than the launcher might. */
-static int is_launcher(pid_t pid)
-{
-	static const char *const names[] = {
-		"mpirun", "mpiexec", "orte", "prte", "hydra", "mpispawn", "flux", "pals", "jsm",
-	};
-	size_t size;
-	char *name = read_proc(pid, "comm", &size);
-	int found = 0;
-
-	for (size_t i = 0; name && !found && i < sizeof names / sizeof *names; i++)
-		found = strncmp(name, names[i], strlen(names[i])) == 0;
-	free(name);
-	return found;
-}
-
 /* *ret is what the launcher's daemon may use, or, when somebody in between has another mask than we, what we have: it was
  * bound on purpose, or has bound us. */
 static int read_daemon(const struct mask *own, struct mask *ret)
 {
 	pid_t pid = getppid();
 
-	for (int i = 0; i < ANCESTORS && pid > 0; i++) {
+	for (int i = 0; i < LAUNCH_ANCESTORS && pid > 0; i++) {
 		int r = read_mask(pid, ret);
 
 		if (r < 0)
 			return r;
-		if (!is_of_rank(pid))
-			return is_launcher(pid) ? 0 : -ESRCH;
+		if (!launch_is_of_rank(pid))
+			return launch_is_launcher(pid) ? 0 : -ESRCH;
 		if (!is_equal(own, ret)) {
 			*ret = *own;
 			return 0;
 		}
-		pid = parent_of(pid);
+		pid = launch_parent(pid);
 	}
 	return -ESRCH;
 }

@@ -76,6 +76,8 @@ static void serve(struct station *station)
 		fprintf(stderr, "rankpool: node %d (%s): the manager is lost: nothing was heard of it for %d s\n",
 		        link_here(station->link), link_node(station->link, link_here(station->link))->host,
 		        (int)(LINK_LOST / RP_SECOND));
+	if (r == -ENOLINK || (station->hub && hub_has_lost(station->hub)))
+		launch_abandon();
 	station->status = r < 0;
 	station->link = link_close(station->link, 1);
 }
