@@ -145,7 +145,7 @@ struct crew {
 	struct slot slots[];
 };
 
-/* In the manager: a crew in the arena with a slot per place; no worker runs yet. */
+/* In the manager: a crew in the arena with a slot per place, of which there may be none; no worker runs yet. */
 int crew_new(struct crew **ret, struct arena *arena, const struct place *places, uint32_t count, uint32_t kind,
              struct rp_error *err);
 struct crew *crew_free(struct crew *crew);

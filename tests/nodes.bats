@@ -72,6 +72,17 @@ part()
 	done
 }
 
+@test "a manager whose node has no workers" {
+	export RANKPOOL_MANAGER_ONLY=1
+	part spread 2 3
+	part map 3
+	part bytes 2
+	part bad 3
+	part futures 3
+	part leaving 2
+	part terminate 2
+}
+
 @test "a manager that returns early, exits or dies ends all ranks, and mpirun says so" {
 	part return_early 3
 	run -7 mpi 3 "$peer" exit_7
