@@ -261,7 +261,7 @@ static int heap_is_lent(const struct arena *arena, uint32_t heap)
 int arena_lend_heaps(struct arena *arena, uint32_t count)
 {
 	uint32_t run = 0;
-	int first = -ENOSPC;
+	int first = count ? -ENOSPC : (int)ARENA_MANAGER + 1;
 
 	pthread_mutex_lock(&arena->lock);
 	for (uint32_t heap = ARENA_MANAGER + 1; heap < ARENA_HEAPS && first < 0; heap++) {

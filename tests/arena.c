@@ -226,6 +226,8 @@ static void heaps_are_lent_in_rows(void **state RP_UNUSED)
 	assert_int_equal(rest, -ENOSPC);
 	rest = arena_lend_heaps(arena, ARENA_HEAPS - 12);
 	assert_int_equal(rest, -ENOSPC);
+	/* A node of which only the manager is. */
+	assert_true(arena_lend_heaps(arena, 0) > (int)ARENA_MANAGER);
 	arena_free(arena);
 }
 
