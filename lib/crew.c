@@ -36,13 +36,13 @@ int crew_new(struct crew **ret, struct arena *arena, const struct place *places,
 		return error_set(err, -ENOMEM, "no memory for %u workers (%zu bytes)", count, size);
 	memset(crew, 0, size);
 	crew->fd = descriptor_high(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-	heap = count ? arena_lend_heaps(arena, count) : 0;
+	heap = arena_lend_heaps(arena, count);
 	if (crew->fd < 0 || heap < 0) {
 		int r = crew->fd < 0 ? -errno : heap;
 
 		if (crew->fd >= 0)
 			close(crew->fd);
-		if (heap >= 0 && count)
+		if (heap >= 0)
 			arena_return_heaps(arena, (uint32_t)heap, count);
 		arena_drop(arena, crew);
 		return error_set(err, r, "cannot make a pool of %u workers: %s", count, strerror(-r));
@@ -63,8 +63,7 @@ struct crew *crew_free(struct crew *crew)
 	if (!crew)
 		return NULL;
 	close(crew->fd);
-	if (crew->size)
-		arena_return_heaps(crew->arena, crew->heap, crew->size);
+	arena_return_heaps(crew->arena, crew->heap, crew->size);
 	arena_drop(crew->arena, crew);
 	return NULL;
 }
