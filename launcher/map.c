@@ -350,7 +350,6 @@ static void release(struct map *map)
 {
 	rp_pool_free(map->pool);
 	rp_finalize();
-	orphans_end();
 	output_free(map->output);
 	parcels_free(&map->parcels);
 	template_free(map->template);

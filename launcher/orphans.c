@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,11 +14,6 @@
 
 #define ROUNDS 400
 #define ROUND_NS 5000000
-
-void orphans_adopt(void)
-{
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-}
 
 /* A child that has ended stays for whoever started it to reap. */
 static int has_ended(pid_t pid)
@@ -47,8 +43,15 @@ static int kill_children(void)
 }
 
 /* When a process is seen to have ended its children have come here already: so a round that finds nobody is the last. */
-void orphans_end(void)
+static void end_orphans(void)
 {
 	for (int i = 0; i < ROUNDS && kill_children(); i++)
 		nanosleep(&(struct timespec){ .tv_nsec = ROUND_NS }, NULL);
+}
+
+void orphans_adopt(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	/* A rank that serves exits inside of rp_init. */
+	atexit(end_orphans);
 }

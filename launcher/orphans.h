@@ -3,10 +3,8 @@
 #ifndef RP_LAUNCHER_ORPHANS_H
 #define RP_LAUNCHER_ORPHANS_H
 
-/* From here on descendants whose parents have all died become children of this process. */
+/* From here on descendants whose parents have all died become children of this process.  When it exits, and all that was
+ * hooked to that later has been done, it kills what children it has then, and what comes in their place. */
 void orphans_adopt(void);
-
-/* Kills the children of this process, which has ended all that it has started itself, and what comes in their place. */
-void orphans_end(void);
 
 #endif

@@ -185,6 +185,17 @@ workers_meet()
 	[[ $(without_mpirun <<<"$stderr") == "rankpool map: job 5 (5): "*"signal 9"* ]]
 }
 
+@test "a supervisor that is killed on another node is said, is no success, and leaves nothing" {
+	# The last of two, whichever of the inputs it gets.
+	run --separate-stderr nodes 2 -j 1 'if [ $RANKPOOL_NODE = 1 ]; then
+			setsid sleep 1000 & kill -9 $(ps -o ppid= -p $PPID); sleep 1000
+		fi; echo {}' ::: a b c d
+	echo "$status $stderr"
+	((status != 0))
+	[[ $stderr == *"rankpool map: "*"supervisor"*"killed"* ]]
+	until_true 5 all_gone
+}
+
 @test "time limits end a command with all its descendants, on any node" {
 	run -3 --separate-stderr nodes 3 -j 1 --timeout 0.5 'trap "" TERM; setsid sleep 1000 & (sleep 1000; :) &
 		while :; do sleep 1000; done; : {}' ::: a b c
