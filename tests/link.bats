@@ -78,6 +78,8 @@ node 1 agent 1 ranks 2 host alpha" ]]
 }
 
 @test "the same over TCP" {
+	# A program of nothing but MPI_Init, MPI_Allgather and MPI_Finalize does so as well.
+	[[ $MPI_NAME != mpich ]] || skip "MPICH's MPI_Finalize hangs now and then when UCX uses TCP"
 	MPI_TCP=1 run -0 mpi 2 "$peer" sizes
 	MPI_TCP=1 run -0 mpi 3 "$peer" flood
 }
