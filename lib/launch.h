@@ -26,8 +26,9 @@ void launch_explain(const struct launch *launch, int mpi_size, const char *mpi_v
  * 0, also when there was nothing to widen; a negative errno: nothing was changed.  -ESRCH: no launcher is to be found. */
 int launch_widen(void);
 
-/* For a rank that ends because it has lost contact: a launcher that cannot reach one of its nodes may wait for that for ever.
- * Leaves a process behind that kills the launcher's daemon on this node unless that ends by itself within two seconds. */
+/* For a rank that ends because it has lost contact: a launcher that cannot reach one of its nodes may wait for that
+ * for ever. Leaves a process behind that kills the launcher's daemon on this node unless that ends by itself within
+ * two seconds. */
 void launch_abandon(void);
 
 #endif

@@ -107,7 +107,8 @@ static pid_t find_daemon(void)
 	return 0;
 }
 
-/* In a process of its own that nobody waits for.  No SIGTERM: mpirun, which is about to abort the job already, crashes then. */
+/* In a process of its own that nobody waits for. No SIGTERM: mpirun, which is about to abort the job already, crashes
+ * then. */
 static void watch(int pidfd)
 {
 	struct pollfd poller = { .fd = pidfd, .events = POLLIN };

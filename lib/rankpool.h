@@ -144,7 +144,9 @@ struct rp_worker_info {
  * a global after rp_init and to read it in a task: tasks see the memory of rp_init, or, in a program that does not call
  * it, the memory of rp_pool_new.  What is set later goes through .arg, .init_arg or rp_alloc. */
 
-/* The same as rp_start(NULL, err); argc and argv may be NULL and are left as they are.  Blocks for a few milliseconds.
+/* The same as rp_start(NULL, err); argc and argv may be NULL and are left as they are.  Blocks for a few milliseconds, under
+ * a launcher until all ranks have come.  Started by mpirun or srun, rank 0 returns as the manager of all nodes; every other
+ * rank works for it, does not return, and exits with 0 when the manager has ended, with 1 when the manager was lost.
  * Negative: nothing was started. */
 int rp_init(int *argc, char ***argv, struct rp_error *err);
 
@@ -162,8 +164,13 @@ struct rp_start_options {
 /* For code that does not own main.  Forks the process that will fork all workers, so call it while the program is small
  * and has no threads.  Calls are counted: each wants its rp_finalize, and a library that makes both ends nothing of its
  * caller's.  0 in the manager, which goes on; 1 in a process that has served it and is free again.
- * This version runs on one machine: -ENOTSUP for .comm, and in a program that an MPI launcher has started with more than
- * one rank.  -EALREADY: MPI is initialised already; call this before, or with RP_LOCAL. */
+ * Under a launcher (OMPI_COMM_WORLD_SIZE, PMIX_RANK, PMI_RANK or PMI_FD is set), and without RP_LOCAL, this initialises MPI
+ * in a thread of its own: collective over all ranks, once in the life of a program.  Where every node has one rank, its
+ * workers are as many as its cores; where one has several, each rank stands for one worker.  A worker that dies costs its
+ * item and never a rank, so that the job goes on.  A node of which nothing was heard for 10 s is lost, and pools that have
+ * workers there are broken.
+ * -EALREADY: MPI is initialised already; call this before, or with RP_LOCAL.  -EPROTO: the launcher says more ranks than
+ * MPI, as with another MPI's mpirun, or ranks run different versions of this library.  -ENOTSUP: .comm. */
 int rp_start(const struct rp_start_options *options, struct rp_error *err);
 
 /* "0.1.0": of the library that runs, not of the header that was compiled. */
@@ -180,7 +187,7 @@ double rp_cpu_quota(void);
  * would allow more; 0: no limit.  *scheduler is its name or "", a constant string; NULL: not wanted. */
 int rp_cpu_grant(const char **scheduler);
 
-/* Nodes that a pool would use, at least 1. */
+/* Nodes of the MPI job, at least 1; the manager's is number 0. */
 int rp_node_count(void);
 
 /* ---- one process or thread ---------------------------------------------------------------------------
@@ -206,16 +213,18 @@ struct rp_process_options {
 	const char *bind;                      /* an hwloc location, "core:3"; NULL: anywhere */
 	uint32_t kind;
 	uint32_t flags;                        /* RP_DAEMON; what a daemon starts is a daemon without it */
-	int32_t node;                          /* 0: the manager's */
+	int32_t node;                          /* 0: the manager's; below rp_node_count */
 	uint32_t reserved;
 };
 
 /* Makes a handle and starts nothing.  .target is needed, everything else has a default.  *ret is the caller's, for
- * rp_process_free.  -EINVAL: no target, a location that is not on this machine, an unknown kind or node. */
+ * rp_process_free.  -EINVAL: no target, a location that is not on this machine, an unknown kind or node, a thread on
+ * another node. */
 int rp_process_new(struct rp_process **ret, const struct rp_process_options *options, struct rp_error *err);
 
-/* Starts it, once: a second time is -EINVAL.  Returns when it runs.  -EAGAIN, -ENOMEM: the system has no room for
- * another process. */
+/* Starts it, once: a second time is -EINVAL. Returns when it runs. -EAGAIN, -ENOMEM: the system has no room for
+ * another process. On another node: -EINVAL (a location that is not there), -ENOEXEC (another build of the program),
+ * -ENOLINK (the node is lost). */
 int rp_process_start(struct rp_process *process, struct rp_error *err);
 
 /* Waits up to `timeout` for its end.  0: it has ended, also when it had before; -ETIMEDOUT: not yet; -EINVAL: not
@@ -229,7 +238,7 @@ int rp_process_exitcode(const struct rp_process *process);
 /* 1 while it runs, 0 before and after.  Never blocks. */
 int rp_process_is_alive(struct rp_process *process);
 
-/* The pid, also after the end; 0 before the start.  A thread has that of its process. */
+/* The pid on its node, also after the end; 0 before the start.  A thread has that of its process. */
 pid_t rp_process_pid(const struct rp_process *process);
 
 /* The name, as long as the handle lives. */
@@ -332,11 +341,16 @@ struct rp_pool_options {
  * places them side by side.  *ret is the caller's, for rp_pool_free.  Where .init returns non-zero or ends its worker the
  * pool is broken and every later call says why with -EPIPE.  .init and .exit are called with `in` = .init_arg, or NULL,
  * and `out` = NULL.
+ * In a program of several nodes the pool is spread over all of them, .workers in proportion to what fits on each, unless
+ * it is RP_LOCAL or of threads.  Functions are known there by their module's build-id and their offset in it: static ones,
+ * those of shared libraries and of modules loaded later will do.
  * -EINVAL: an unknown bind object, CPUs that are not on this machine or not allowed.  -ENOTSUP: .max_tasks in a pool of
- * threads. */
+ * threads.  -ENOEXEC: a node has another build of the program or of a module, both of which are named; -ENOENT: it has no
+ * such module; -EFAULT: a pointer to no function; -ENOLINK: a node is lost.  Every call that takes a function may return
+ * these. */
 int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err);
 
-/* Where rp_pool_new with these options would put its workers; starts nothing.  topology: NULL is this machine, else the
+/* Where rp_pool_new with these options would put its workers; starts nothing.  topology: NULL is what there is, else the
  * path of an hwloc XML file or a synthetic description, "package:2 core:64 pu:2".  Fills up to `count` infos, `infos` may
  * be NULL when it is 0, and returns the number of workers, which may be more.  -EINVAL: as rp_pool_new, or a malformed
  * topology. */
@@ -402,7 +416,7 @@ struct rp_map_options {
 /* The same with the sizes of one item in bytes.  `in` and `out` may be the same array of items of one size; any other
  * overlap is -EINVAL, as is a count times a size above PTRDIFF_MAX.  out[i] of an item that is not RP_OK is untouched;
  * where out was made by rp_alloc it holds whatever the task wrote.  Arrays made by rp_alloc are used in place, others are
- * copied in and out. */
+ * copied in and out for the workers of this node; other nodes are sent and send back what they work on. */
 int rp_pool_map_array(struct rp_pool *pool, rp_task_fn *fn, const void *in, size_t in_size, void *out, size_t out_size,
                       size_t count, const struct rp_map_options *options, struct rp_error *err);
 
