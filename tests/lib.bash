@@ -71,7 +71,7 @@ mpi()
 		# Its own directories: what it keeps in /tmp is shared by all that runs, and in /dev/shm it leaves what was
 		# killed with -9, which would count as left by the test.
 		options+=(--mca orte_tmpdir_base "$BATS_TEST_TMPDIR" --mca btl_vader_backing_directory "$BATS_TEST_TMPDIR")
-		[[ -z ${MPI_TCP-} ]] || options+=(--mca btl tcp,self)
+		[[ -z ${MPI_TCP-} ]] || options+=(--mca btl "tcp,self")
 		((EUID)) || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 		options+=(-n) ;;
 	mpich)
