@@ -10,6 +10,7 @@ load cluster/lib
 bats_require_minimum_version 1.5.0
 
 script=$cluster_scripts/cluster.sh
+hello=$top_builddir/tests/cluster/hello
 
 setup()
 {
@@ -24,12 +25,6 @@ teardown()
 {
 	cluster_down
 	test_end
-}
-
-hello()
-{
-	command -v mpicc >/dev/null && command -v mpirun >/dev/null || skip "no mpicc and mpirun"
-	mpicc -o hello "$top_srcdir/tests/cluster/hello.c"
 }
 
 # nodes N: n0 to n(N-1), one a line.
@@ -102,23 +97,19 @@ reaches()
 }
 
 @test "an MPI program over all nodes, by TCP" {
-	local n=${RANKPOOL_LONG:+6} bytes
+	local n=${RANKPOOL_LONG:+6} bytes i
 
 	: "${n:=3}"
-	hello
+	# Debian's MPICH 4.0 with UCX over TCP does not always come out of its MPI_Finalize when it has more than two ranks.
+	[[ $MPI_NAME != mpich ]] || n=2
 	cluster_up $n
-	cluster_mpirun -n $n ./hello >out
-	[[ $(sort out) == "$(for ((i = 0; i < n; i++)); do echo "$i of $n on n$i, 0 wrong"; done)" ]]
+	cluster_mpirun -n $n "$hello" >out
+	[[ $(sort out) == "$(for ((i = 0; i < n; i++)); do echo "$i of $n on n$i: right"; done)" ]]
 	bytes=$(cluster_on head sed -n 's/^ *n1: *\([0-9]*\) .*/\1/p' /proc/net/dev)
 	((bytes > 1000000))
-	cluster_mpirun --oversubscribe -n $((3 * n)) ./hello >out
-	[[ $(grep -c "of $((3 * n)) on n1, 0 wrong" out) == 3 ]]
-}
-
-@test "an MPI program through MPICH's hydra" {
-	command -v mpiexec.hydra >/dev/null || skip "no mpiexec.hydra"
-	cluster_up 3
-	[[ $(cluster_on n0 timeout 60 mpiexec.hydra -hosts "$CLUSTER_HOSTS" -n 3 hostname | sort) == "$(nodes 3)" ]]
+	[[ $MPI_NAME != mpich ]] || return 0
+	cluster_mpirun --oversubscribe -n $((3 * n)) "$hello" >out
+	[[ $(grep -c "of $((3 * n)) on n1: right" out) == 3 ]]
 }
 
 @test "the agent does what ssh does" {
@@ -270,7 +261,7 @@ there_is()
 	until_true 10 test -e running
 	keeper=$(cut -d' ' -f1 rankpool-cluster.*/keeper)
 	unshare=$(ps -o ppid= -p "$keeper")
-	kill -KILL $(ps -o ppid= -p $unshare) $!
+	kill -KILL "$(ps -o ppid= -p $unshare | tr -d " ")" $!
 	until_true 5 no_processes
 	there_is 'rankpool-cluster.*'
 	"$script" clean

@@ -116,6 +116,8 @@ cluster_environment()
 	# Every node thinks that it has all CPUs: bound, the first ranks of all nodes would be on CPU 0.
 	echo "export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none"
 	echo "export HYDRA_LAUNCHER=ssh HYDRA_LAUNCHER_EXEC='$CLUSTER/agent' HYDRA_IFACE=eth0"
+	# MPICH's UCX sees one machine, and would try its shared memory and its lo between nodes.
+	echo "export UCX_TLS=tcp,self UCX_NET_DEVICES=eth0"
 }
 
 # cluster_up N: n0 ... n(N-1) and head, the machine at whose ports their cables end.  It is up until cluster_down, or until
@@ -199,10 +201,14 @@ cluster_on()
 	(cluster_enter "$@")
 }
 
-# cluster_mpirun ARGUMENTS...: mpirun on n0, over all nodes with one slot each; ended after CLUSTER_TIMEOUT seconds (60).
+# cluster_mpirun ARGUMENTS...: mpirun, or MPIRUN, which is that of MPICH when MPI_NAME says so, on n0, over all nodes with one
+# slot each; ended after CLUSTER_TIMEOUT seconds (60).
 cluster_mpirun()
 {
-	cluster_on n0 timeout -k 5 "${CLUSTER_TIMEOUT:-60}" mpirun --host "$CLUSTER_HOSTS" "$@"
+	local hosts=--host
+
+	[[ ${MPI_NAME-} != mpich ]] || hosts=-hosts
+	cluster_on n0 timeout -k 5 "${CLUSTER_TIMEOUT:-60}" "${MPIRUN:-mpirun}" $hosts "$CLUSTER_HOSTS" "$@"
 }
 
 # cluster_cut NODE: its cable is pulled out.  Nothing tells the programs at either end.
