@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* map.c - rankpool map: a command over inputs, by ranked and pinned workers.
- *
- * All that can be wrong with a command line is found here, before anything is started. */
+/* map.c - rankpool map: a command over inputs, by ranked and pinned workers. */
 #include "allocation.h"
-#include "amount.h"
-#include "brief.h"
-#include "cli.h"
 #include "dispatch.h"
-#include "environment.h"
 #include "interrupt.h"
+#include "map_inner.h"
 #include "map_nodes.h"
 #include "orphans.h"
-#include "shell.h"
 #include "subcommands.h"
-#include "workers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME "rankpool map"
+#define NAME MAP_NAME
 #define FAILED_MOST 101                         /* exit status: more than 100 jobs have failed */
-
-struct map_options {
-	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *time_limit, *mpi_env, *nodes;
-	int keep_order, tag, dry_run, null, report_bindings, as_root;
-	struct cli_list files, hosts, hostfiles;
-};
 
 #define FIELD(name) offsetof(struct map_options, name)
 
@@ -73,167 +59,6 @@ static const struct cli_command command = {
 	         "\n",
 	.options = options,
 };
-
-/* What one call of the command needs; freed in one place. */
-struct map {
-	struct map_options options;
-	struct workers workers;
-	struct brief brief;
-	int64_t time_limit;                     /* ns, 0: none */
-	struct inputs *inputs;
-	struct template *template;
-	char *directory;
-	struct output *output;
-	struct rp_pool *pool;
-	struct parcels parcels;
-};
-
-/* ---- checking ----------------------------------------------------------------------------------------- */
-
-static int check_time(const char *option, const char *text, int64_t *ret)
-{
-	if (!text || amount_duration(text, ret) == 0)
-		return 0;
-	return cli_fail(NAME, "%s %s is not a time such as 30, 1.5s, 5m, 1h30m or 2d", option, text);
-}
-
-static int check_times(struct map *map)
-{
-	const char *timeout = map->options.timeout;
-
-	if (timeout && strchr(timeout, '%'))
-		return cli_fail(NAME, "--timeout %s: a part of the median run time is not supported, only times such as 30s",
-		                timeout);
-	if (check_time("--timeout", timeout, &map->brief.timeout))
-		return CLI_FAILED;
-	return check_time("--time-limit", map->options.time_limit, &map->time_limit);
-}
-
-static int check_places(struct map *map)
-{
-	const struct map_options *o = &map->options;
-	int unbound = o->bind && strcmp(o->bind, "none") == 0;
-	char *end;
-	unsigned long n;
-
-	if (unbound && o->cpus)
-		return cli_fail(NAME, "--cpus %s and --bind-to none contradict each other", o->cpus);
-	if (unbound && o->cpus_per_worker)
-		return cli_fail(NAME, "--cpus-per-worker %s and --bind-to none contradict each other", o->cpus_per_worker);
-	if (!o->cpus_per_worker)
-		return 0;
-	errno = 0;
-	n = strtoul(o->cpus_per_worker, &end, 10);
-	if (errno || *end || n < 1 || n > WORKERS_MOST || strspn(o->cpus_per_worker, "0123456789") == 0)
-		return cli_fail(NAME, "--cpus-per-worker %s is not a number of CPUs", o->cpus_per_worker);
-	map->workers.cpus_per_worker = (uint32_t)n;
-	return 0;
-}
-
-static int check_environment(struct map *map)
-{
-	const char *text = map->options.mpi_env;
-
-	if (text && strcmp(text, "keep") != 0)
-		return cli_fail(NAME, "--mpi-env %s is not known; it is --mpi-env keep, or nothing", text);
-	map->brief.environment = environment_for_commands(text != NULL, &map->brief.variable_count);
-	return 0;
-}
-
-/* What runs a command that is no program in PATH is looked for before anything is started. */
-static int check_shell(const struct brief *brief, const struct template *template)
-{
-	const char *name = template_program(template);
-	char *program = name ? shell_program(name, brief->environment) : NULL, *path;
-	int r = 0;
-
-	if (!program) {
-		path = shell_path(brief->shell, brief->environment);
-		r = shell_check(path, NAME);
-		free(path);
-	}
-	free(program);
-	return r;
-}
-
-/* Words, template and inputs. */
-static int check_command(struct map *map, char **words, size_t count)
-{
-	struct brief *brief = &map->brief;
-	char *why = NULL;
-	int dialect;
-
-	map->inputs = inputs_new(NAME, words, count, &map->options.files, map->options.null ? 0 : '\n', &brief->word_count);
-	if (!map->inputs)
-		return CLI_FAILED;
-	brief->words = (const char **)words;
-	brief->shell = shell_name(brief->environment);
-	dialect = shell_dialect(brief->shell, NAME);
-	if (dialect < 0)
-		return CLI_FAILED;
-	brief->dialect = (enum quote_dialect)dialect;
-	map->template = template_new(brief->words, brief->word_count, brief->dialect, &why);
-	if (!map->template) {
-		cli_say(NAME, "%s", why);
-		free(why);
-		return CLI_FAILED;
-	}
-	return check_shell(brief, map->template) < 0 ? CLI_FAILED : 0;
-}
-
-/* A closed standard output has been opened as /dev/null, for reading, by main(). */
-static int check_output(void)
-{
-	struct capture capture = CAPTURE_NONE;
-	int flags = fcntl(STDOUT_FILENO, F_GETFL), r;
-
-	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
-		return cli_fail(NAME, "standard output is closed, or not open for writing");
-	r = capture_open(&capture);
-	capture_close(&capture);
-	if (r < 0)
-		return cli_fail(NAME, "cannot make files for output in %s: %s", capture_directory(), strerror(-r));
-	return 0;
-}
-
-static int check_workers(struct map *map)
-{
-	struct workers *workers = &map->workers;
-
-	if (workers_count(workers, inputs_listed(map->inputs), NAME) < 0)
-		return CLI_FAILED;
-	map->brief.workers = workers->total;
-	return 0;
-}
-
-/* What needs nothing but the options. */
-static int check_options(struct map *map)
-{
-	int r;
-
-	map->workers.jobs = map->options.jobs;
-	map->workers.cpus = map->options.cpus;
-	map->workers.bind = map->options.bind;
-	r = workers_check(&map->workers, NAME) < 0 ? CLI_FAILED : 0;
-	if (!r)
-		r = check_times(map);
-	if (!r)
-		r = check_places(map);
-	if (!r)
-		r = check_environment(map);
-	return r;
-}
-
-static int prepare(struct map *map, char **words, size_t count)
-{
-	int r = check_output();
-
-	if (!r)
-		r = check_command(map, words, count);
-	if (!r)
-		r = check_workers(map);
-	return r;
-}
 
 /* ---- workers ------------------------------------------------------------------------------------------ */
 
@@ -368,7 +193,7 @@ static int go(struct map *map, int launched, char **words, size_t count)
 
 	if (r < 0)
 		return cli_fail(NAME, "cannot make a pipe: %s", strerror(-r));
-	r = prepare(map, words, count);
+	r = map_prepare(map, words, count);
 	if (!r && !launched && !map->options.dry_run)
 		r = begin(map);
 	if (r)
@@ -384,7 +209,7 @@ static int go_where_said(struct map *map, int launched, int argc, char **argv, i
 {
 	const struct map_options *o = &map->options;
 	const struct map_nodes nodes = { NAME, &o->hosts, &o->hostfiles, &o->files, o->nodes, o->jobs, o->as_root };
-	int status, r = check_options(map);
+	int status, r = map_check_options(map);
 
 	if (r)
 		return r;
