@@ -6,6 +6,7 @@
 #include "descriptor.h"
 #include "spawn_watch.h"
 #include "topology.h"
+#include "variables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,7 @@ struct launch {
 	pid_t parent;
 	int leash;              /* -1: the forking thread is the process's main one, PDEATHSIG will do */
 	int null;               /* -1: stdin stays */
+	int hide;               /* there are variables that are not for children */
 	uint64_t ignored;       /* signals that were when the program was started */
 	uint64_t changed;       /* signals whose disposition may be another now */
 	struct watch watch;
@@ -148,58 +150,6 @@ static void offer_to_oom_killer(void)
 	close(fd);
 }
 
-struct environment {
-	struct environment *previous;           /* an ancestor's: the program may have kept what getenv gave it */
-	char texts[3][40];
-	char *list[];
-};
-
-static void put_variable(char **list, size_t *count, char *text, size_t name)
-{
-	size_t i = 0;
-
-	while (i < *count && strncmp(list[i], text, name + 1) != 0)
-		i++;
-	list[i] = text;
-	*count += i == *count;
-}
-
-/* Sets what the user has not set: a value that an ancestor got here is not the user's.  And takes out the number of workers
- * that was meant for all the CPUs that the program has, not for those of one worker.  Not by setenv: its lock may have been
- * held by another thread of the parent, and fork does not set that one free. */
-static int limit_threads(unsigned cpus)
-{
-	static const char *const names[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" };
-	static const char workers[] = "RANKPOOL_WORKERS=";
-	struct context *context = context_get();
-	struct environment *fresh;
-	size_t n = 0, count = sizeof names / sizeof *names;
-
-	while (environ && environ[n])
-		n++;
-	fresh = malloc(sizeof *fresh + (n + count + 1) * sizeof *fresh->list);
-	if (!fresh)
-		return -ENOMEM;
-	n = 0;
-	for (char **variable = environ; variable && *variable; variable++)
-		if (strncmp(*variable, workers, strlen(workers)) != 0)
-			fresh->list[n++] = *variable;
-	for (size_t i = 0; i < count; i++) {
-		const char *now = getenv(names[i]);
-
-		if (now && (!context->thread_limit || strtoul(now, NULL, 10) != context->thread_limit))
-			continue;
-		snprintf(fresh->texts[i], sizeof fresh->texts[i], "%s=%u", names[i], cpus);
-		put_variable(fresh->list, &n, fresh->texts[i], strlen(names[i]));
-	}
-	fresh->list[n] = NULL;
-	fresh->previous = context->environment;
-	context->environment = fresh;
-	context->thread_limit = cpus;
-	environ = fresh->list;
-	return 0;
-}
-
 static int set_stdin(int null)
 {
 	if (null == STDIN_FILENO)
@@ -231,11 +181,10 @@ static int set_up(const struct launch *launch)
 		r = prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? -errno : 0;
 	if (r == 0 && launch->null >= 0)
 		r = set_stdin(launch->null);
-	if (r == 0 && launch->place) {
+	if (r == 0 && launch->place)
 		r = place_bind(launch->place);
-		if (r == 0)
-			r = limit_threads(launch->place->cpu_count);
-	}
+	if (r == 0 && (launch->place || launch->hide))
+		r = variables_set(launch->place ? launch->place->cpu_count : 0);
 	if (r == 0 && on_exit(leave, NULL) != 0)
 		r = -ENOMEM;
 	if (launch->flags & SPAWN_OOM_FIRST)
@@ -333,6 +282,7 @@ pid_t spawn_fork(uint32_t flags, const struct place *place, int *ret_pidfd)
 	pid_t pid;
 	int r;
 
+	launch.hide = variables_to_hide();
 	if (!(flags & SPAWN_KEEP_STDIN)) {
 		launch.null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		if (launch.null < 0)

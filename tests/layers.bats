@@ -7,7 +7,7 @@ load lib
 # Floors of lib/, lowest first.  A file NAME_more.c is part of module NAME.
 floors=(
 	"context error options clock descriptor"
-	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function"
+	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function variables"
 	"process sync channel"
 	"crew job ticket supervise supervisor worker"
 	"agent link wire hub share"
@@ -197,4 +197,17 @@ declared_names()
 	echo "< exported by the library, > listed in lib/rankpool.sym:"
 	echo "$output"
 	((status == 0))
+}
+
+# The command knows nothing of the library's inside, so each has them: what a launcher has set is hidden from workers by
+# one and from commands by the other.
+@test "library and command have the same lists of launchers' variables" {
+	local list
+
+	for list in launchers permissions settings; do
+		sed -n "/^static const char \*const $list\[\] = {/,/};/p" lib/variables.c >"$BATS_TEST_TMPDIR/lib"
+		sed -n "/^static const char \*const $list\[\] = {/,/};/p" launcher/environment.c >"$BATS_TEST_TMPDIR/launcher"
+		[[ -s $BATS_TEST_TMPDIR/lib ]]
+		diff "$BATS_TEST_TMPDIR/lib" "$BATS_TEST_TMPDIR/launcher"
+	done
 }
