@@ -92,6 +92,33 @@ static int walk(const char *path, struct victims *victims, int by_parent)
 	return r;
 }
 
+static void find_children(struct victims *victims)
+{
+	victims->count = 0;
+	if (walk("/proc/self/task", victims, 0) < 0) {
+		victims->count = 0;
+		walk("/proc", victims, 1);
+	}
+}
+
+pid_t *spawn_children(size_t *ret_count)
+{
+	struct victims found = { .kept = 0 };
+	pid_t *pids = NULL, *more;
+
+	/* Those that have been found are left out of the next look, as a look has room for so many. */
+	for (*ret_count = 0; find_children(&found), found.count; *ret_count += found.count) {
+		more = realloc(pids, (*ret_count + found.count) * sizeof *pids);
+		if (!more)
+			break;
+		pids = more;
+		memcpy(pids + *ret_count, found.pids, found.count * sizeof *pids);
+		found.keep = pids;
+		found.kept = *ret_count + found.count;
+	}
+	return pids;
+}
+
 /* Only children are killed, as no pid of theirs can be somebody else's before they are reaped here.  What they leave behind
  * becomes a child of this process, the subreaper, and is killed in the next pass.  A child that does not die, as in an
  * uninterruptible system call, is left with its SIGKILL pending once nothing has ended for a while. */
@@ -102,11 +129,7 @@ void spawn_kill_descendants(const pid_t *keep, size_t count)
 	struct spawn_end end;
 
 	do {
-		victims.count = 0;
-		if (walk("/proc/self/task", &victims, 0) < 0) {
-			victims.count = 0;
-			walk("/proc", &victims, 1);
-		}
+		find_children(&victims);
 		for (size_t i = 0; i < victims.count; i++)
 			kill(victims.pids[i], SIGKILL);
 		for (size_t i = 0; i < victims.count; i++)

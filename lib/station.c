@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "hub.h"
 #include "launch.h"
+#include "spawn.h"
 #include "supervisor.h"
 #include "wait.h"
 
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 struct station {
 	pthread_t thread;
@@ -49,17 +51,29 @@ static void join(struct station *station)
 		station->code = error_set(&station->err, -ENOMEM, "out of memory");
 }
 
-/* A rank that its launcher did not count as the first of its node, and that is, forks late. */
+/* A rank that its launcher did not count as the first of its node, and that is, forks late.
+ *
+ * What tasks have left behind comes to this process, when the supervisor that would have ended it was killed.  It is ended
+ * before MPI is, as mpirun may kill the rank then; children that the program had before are not the library's. */
 static int serve_node(struct station *station)
 {
 	struct supervisor **supervisor = station->duty.supervisor;
 	struct rp_error e;
+	size_t count;
+	pid_t *before;
+	int r;
 
 	if (!*supervisor && supervisor_new(supervisor, station->duty.arena, &e) < 0) {
 		fprintf(stderr, "rankpool: %s\n", e.text);
 		return -ECHILD;
 	}
-	return agent_serve(station->link, *supervisor, station->duty.arena);
+	before = spawn_children(&count);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	r = agent_serve(station->link, *supervisor, station->duty.arena);
+	supervisor_end(*supervisor);
+	spawn_kill_descendants(before, count);
+	free(before);
+	return r;
 }
 
 static void serve(struct station *station)
