@@ -210,6 +210,8 @@ static void set_environment(const struct front_command *command)
 	/* Names with a domain stay so: cut short they may be nobody's. */
 	if (!command->front->nodes->scheduler)
 		setenv("OMPI_MCA_orte_keep_fqdn_hostnames", "1", 0);
+	/* The copies' step would keep all that was granted from what commands start by srun or mpirun themselves. */
+	setenv("SLURM_OVERLAP", "1", 0);
 	if (command->front->nodes->manager_only)
 		setenv("RANKPOOL_MANAGER_ONLY", "1", 1);
 }
