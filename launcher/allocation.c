@@ -122,8 +122,8 @@ static int read_nodes(const char *list, struct hosts *hosts)
 	return r;
 }
 
-/* "2(x3),1": so many on each node, in the order of the nodes. */
-static int read_counts(const char *list, struct hosts *hosts)
+/* "2(x3),1": so many on each node, in the order of the nodes.  CPUs that nobody has `asked` to be filled are a limit only. */
+static int read_counts(const char *list, int asked, struct hosts *hosts)
 {
 	size_t node = 0;
 
@@ -142,7 +142,7 @@ static int read_counts(const char *list, struct hosts *hosts)
 		}
 		for (; times && node < hosts->count; times--) {
 			hosts->items[node].slots = (unsigned)count;
-			hosts->items[node++].said = 1;
+			hosts->items[node++].said = asked;
 		}
 		if (!*list)
 			return times || node < hosts->count ? -1 : 0;
@@ -169,7 +169,7 @@ static int find_slurm(struct allocation *a, const char *name)
 		const char *value = variable(counts[i]);
 
 		if (value)
-			return read_counts(value, &a->hosts) == 0 ? 0 :
+			return read_counts(value, asked, &a->hosts) == 0 ? 0 :
 			       fail(name, counts[i], value, "that is no list of numbers such as 2(x3),1 with one for each node");
 	}
 	return 0;

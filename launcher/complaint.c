@@ -135,10 +135,29 @@ static void say_lost(struct complaint *c, const char *text)
 static void say_signal(struct complaint *c, const char *text)
 {
 	const char *signal = strstr(text, "exited on signal ");
-	char node[WORD_MOST];
+	char node[WORD_MOST], rank[WORD_MOST];
 
-	cli_say(c->name, "rankpool's own process on host %s has ended: %.*s", word_behind(text, "on node", node),
-	        signal ? (int)strcspn(signal + strlen("exited on "), ".\n") : 1, signal ? signal + strlen("exited on ") : "?");
+	signal = signal ? signal + strlen("exited on ") : "?";
+	word_behind(text, "on node", node);
+	if (c->is_program)
+		cli_say(c->name, "rank %s on %s was ended by %.*s", word_behind(text, "process rank", rank), node,
+		        (int)strcspn(signal, ".\n"), signal);
+	else
+		cli_say(c->name, "rankpool's own process on host %s was ended by %.*s", node, (int)strcspn(signal, ".\n"), signal);
+	c->explained = 1;
+}
+
+/* The name is "[[8485,1],0]". */
+static void say_status(struct complaint *c, const char *text)
+{
+	char name[WORD_MOST], code[WORD_MOST];
+	const char *rank;
+
+	if (!c->is_program)
+		return;
+	rank = strrchr(word_behind(text, "Process name:", name), ',');
+	rank = rank ? rank + 1 : "?";
+	cli_say(c->name, "rank %.*s exited with status %s", (int)strcspn(rank, "]"), rank, word_behind(text, "Exit code:", code));
 	c->explained = 1;
 }
 
@@ -147,7 +166,7 @@ static const struct {
 	void (*say)(struct complaint *, const char *);
 } known[] = {
 	{ "Primary job  terminated normally", say_nothing },
-	{ "exited with non-zero status", say_nothing },
+	{ "exited with non-zero status", say_status },
 	{ "unable to reliably start one or more daemons", say_unreachable },
 	{ "attempt to run as root", say_root },
 	{ "not enough slots", say_slots },

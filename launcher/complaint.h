@@ -6,11 +6,12 @@
 #include "buffer.h"
 #include "hosts.h"
 
-/* Begin with the first three, the rest is 0. */
+/* Begin with the first four, the rest is 0. */
 struct complaint {
 	const char *name;                       /* lines of ours begin with it */
 	const struct hosts *hosts;              /* that it was told to use */
 	int fd;                                 /* where all goes */
+	int is_program;                         /* the ranks are the user's program and not copies of this one */
 	int started;                            /* the first rank runs: what comes from here on is passed on at once */
 	int explained;                          /* a line of ours has said what is wrong */
 	int unreachable;                        /* it could not start its own on all of the hosts */

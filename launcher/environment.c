@@ -31,7 +31,7 @@ static const char *const own[] = {
 /* What mpirun, srun and rankpool itself tell a rank: a program that a command starts is no rank of that job. */
 static const char *const launchers[] = {
 	"HYDI_*", "HYDRA_*", "JSM_*", "MPIR*", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "OMPI_*", "PALS_*", "PMI2_*", "PMIX_*",
-	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_WORKERS",
+	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_RUN_*", "RANKPOOL_WORKERS",
 	"SLURM_CPU_BIND*", "SLURM_DISTRIBUTION", "SLURM_GTIDS", "SLURM_HOSTFILE", "SLURM_LAUNCH_NODE_IPADDR",
 	"SLURM_LOCALID", "SLURM_MPI_TYPE", "SLURM_NODEID", "SLURM_OVERLAP", "SLURM_PMI*", "SLURM_PROCID",
 	"SLURM_SRUN_COMM_*", "SLURM_STEP*", "SLURM_TASK_PID", NULL

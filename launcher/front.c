@@ -6,8 +6,11 @@
  * behind here, such as an ssh that still waits, ends with it. */
 #include "front.h"
 #include "complaint.h"
+#include "descendants.h"
 #include "front_command.h"
 #include "handover.h"
+#include "passing.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,9 +31,6 @@
 #define LEAVE_MOST_MS 8000                      /* from the end of the first copy to that of mpirun */
 #define TERM_MS 2000                            /* from SIGTERM to SIGKILL */
 #define QUIET_MS 100
-
-/* What the front passes on. */
-static const int passed[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 
 enum phase {
 	PHASE_STARTING,                         /* no copy runs yet */
@@ -47,11 +46,13 @@ struct state {
 	int64_t deadline;                       /* of the phase, in ms; -1: none */
 	pid_t mpirun;
 	int mpirun_fd, first_fd;                /* pidfds; -1: none yet */
-	int listener, signals, words;           /* for the handover, for signals, for what mpirun says */
-	int input[2];                           /* a terminal's input on its way to the first copy; -1: given away, or none */
-	struct buffer typed;
+	int listener, words;                    /* for the handover, for what mpirun says */
+	struct passing passing;
+	struct relay relay;
 	int asked;                              /* how often to end */
 	int interrupted;                        /* the signal that has ended all, 0: none */
+	int64_t limit;                          /* of the whole run, in ms; -1: none */
+	int is_late;                            /* it was over */
 	struct complaint complaint;
 };
 
@@ -65,48 +66,15 @@ static int64_t now_ms(void)
 
 /* ---- starting ------------------------------------------------------------------------------------------- */
 
-static int catch_signals(sigset_t *ret_mask, sigset_t *ret_ignored)
-{
-	struct sigaction before;
-	sigset_t caught;
-
-	sigemptyset(&caught);
-	sigemptyset(ret_ignored);
-	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
-		sigaction(passed[i], NULL, &before);
-		if (before.sa_handler == SIG_IGN)
-			sigaddset(ret_ignored, passed[i]);
-		/* nohup means it; a shell that starts something in the background does not. */
-		if (before.sa_handler == SIG_IGN && passed[i] == SIGHUP)
-			continue;
-		sigaddset(&caught, passed[i]);
-	}
-	sigprocmask(SIG_BLOCK, &caught, ret_mask);
-	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
-		if (sigismember(&caught, passed[i]))
-			signal(passed[i], SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static int must_relay(const struct front *front)
-{
-	return front->reads_input && isatty(STDIN_FILENO);
-}
-
-static _Noreturn void become_mpirun(const struct front_command *command, const sigset_t *mask, const sigset_t *ignored,
-                                    int words, int with_input)
+static _Noreturn void become_mpirun(const struct state *state, const struct front_command *command, int words)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	setpgid(0, 0);
-	if ((with_input || dup2(null, STDIN_FILENO) == STDIN_FILENO) && dup2(words, STDERR_FILENO) == STDERR_FILENO) {
-		signal(SIGPIPE, SIG_DFL);
-		for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
-			if (sigismember(ignored, passed[i]))
-				signal(passed[i], SIG_IGN);
-		sigprocmask(SIG_SETMASK, mask, NULL);
+	if ((state->front->nodes->excluded || dup2(null, STDIN_FILENO) == STDIN_FILENO) &&
+	    dup2(words, STDERR_FILENO) == STDERR_FILENO) {
+		passing_restore(&state->passing);
 		front_command_exec(command);
 	}
 	_exit(127);
@@ -114,19 +82,17 @@ static _Noreturn void become_mpirun(const struct front_command *command, const s
 
 static int start(struct state *state, const struct front_command *command)
 {
-	sigset_t mask, ignored;
-	int words[2];
+	int words[2], r = passing_open(&state->passing, 0);
 
-	state->signals = catch_signals(&mask, &ignored);
-	if (state->signals < 0 || pipe2(words, O_CLOEXEC) < 0)
-		return -errno;
+	if (r < 0 || pipe2(words, O_CLOEXEC) < 0)
+		return r < 0 ? r : -errno;
 	state->words = words[0];
 	fcntl(words[0], F_SETFL, O_NONBLOCK);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	fflush(NULL);
 	state->mpirun = fork();
 	if (state->mpirun == 0)
-		become_mpirun(command, &mask, &ignored, words[1], state->front->nodes->excluded);
+		become_mpirun(state, command, words[1]);
 	close(words[1]);
 	if (state->mpirun < 0)
 		return -errno;
@@ -151,15 +117,13 @@ static void end_mpirun(struct state *state)
 
 static void give_descriptors(struct state *state)
 {
-	const int descriptors[] = { state->input[0] >= 0 ? state->input[0] : STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	const int descriptors[] = { state->relay.reader >= 0 ? state->relay.reader : STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
 
 	if (state->first_fd >= 0 || handover_give(state->listener, descriptors, &state->first_fd) <= 0)
 		return;
 	close(state->listener);
 	state->listener = -1;
-	if (state->input[0] >= 0)
-		close(state->input[0]);
-	state->input[0] = -1;
+	relay_give(&state->relay);
 	complaint_start(&state->complaint);
 	if (state->phase == PHASE_STARTING)
 		enter(state, PHASE_RUNNING, -1);
@@ -180,11 +144,7 @@ static void take_words(struct state *state)
 
 static void pass_signals(struct state *state)
 {
-	struct signalfd_siginfo info;
-
-	while (read(state->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-		int signal = (int)info.ssi_signo;
-
+	for (int signal = passing_next(&state->passing); signal; signal = passing_next(&state->passing)) {
 		/* Twice is the first copy's affair.  More means that it does not listen. */
 		state->asked += signal == SIGINT || signal == SIGTERM;
 		if (state->phase == PHASE_RUNNING && state->first_fd >= 0 && state->asked < 4)
@@ -199,37 +159,7 @@ static void pass_signals(struct state *state)
 	}
 }
 
-/* A terminal belongs to its foreground: the copies, which are none of it, could not read from it. */
-static void relay_input(struct state *state, short events)
-{
-	char bytes[4096];
-	ssize_t n;
-
-	if (state->typed.size) {
-		n = write(state->input[1], state->typed.data, state->typed.size);
-		if (n > 0) {
-			memmove(state->typed.data, state->typed.data + n, state->typed.size - (size_t)n);
-			state->typed.size -= (size_t)n;
-		}
-		if (n >= 0 || errno == EAGAIN)
-			return;
-	} else if (events && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
-		n = read(STDIN_FILENO, bytes, sizeof bytes);
-		if (n > 0)
-			buffer_add(&state->typed, bytes, (size_t)n);
-		if (n > 0 || (n < 0 && errno == EINTR))
-			return;
-	} else if (!events) {
-		return;
-	} else {
-		nanosleep(&(struct timespec){ .tv_nsec = QUIET_MS * 1000000L }, NULL);
-		return;
-	}
-	close(state->input[1]);
-	state->input[1] = -1;
-}
-
-/* A time is over. */
+/* The time of the phase is over. */
 static void run_late(struct state *state)
 {
 	struct buffer list = { 0 };
@@ -258,25 +188,50 @@ static void run_late(struct state *state)
 	}
 }
 
+static void look_at_times(struct state *state)
+{
+	if (state->deadline >= 0 && now_ms() >= state->deadline)
+		run_late(state);
+	if (state->limit < 0 || now_ms() < state->limit)
+		return;
+	state->limit = -1;
+	if (state->phase >= PHASE_ENDING)
+		return;
+	cli_say(state->front->name, "the time limit of %g s is over; everything is ended",
+	        (double)state->front->time_limit / 1e9);
+	state->is_late = 1;
+	end_mpirun(state);
+}
+
+/* For poll(). */
+static int next_time(const struct state *state)
+{
+	const int unfinished = state->complaint.in_block || state->complaint.line.size;
+	int64_t next = state->deadline, left;
+
+	if (state->limit >= 0 && (next < 0 || state->limit < next))
+		next = state->limit;
+	left = next < 0 ? INT64_MAX : next - now_ms();
+	if (unfinished && left > QUIET_MS)
+		left = QUIET_MS;
+	return left == INT64_MAX ? -1 : left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+}
+
 /* Until something has happened: 1 when mpirun has ended. */
 static int wait_for_news(struct state *state)
 {
-	const int takes_input = state->input[1] >= 0 && !state->typed.size;
-	struct pollfd fds[] = {
+	struct pollfd fds[5 + RELAY_POLLS] = {
 		{ .fd = state->mpirun_fd, .events = POLLIN },
 		{ .fd = state->words, .events = POLLIN },
-		{ .fd = state->signals, .events = POLLIN },
+		{ .fd = state->passing.fd, .events = POLLIN },
 		{ .fd = state->listener, .events = POLLIN },
 		{ .fd = state->phase == PHASE_RUNNING ? state->first_fd : -1, .events = POLLIN },
-		{ .fd = takes_input ? STDIN_FILENO : -1, .events = POLLIN },
-		{ .fd = state->typed.size && state->input[1] >= 0 ? state->input[1] : -1, .events = POLLOUT },
 	};
-	const int unfinished = state->complaint.in_block || state->complaint.line.size;
-	int64_t left = state->deadline < 0 ? -1 : state->deadline - now_ms();
-	int n = poll(fds, sizeof fds / sizeof *fds, left >= 0 && left < QUIET_MS ? (int)left : unfinished ? QUIET_MS : (int)left);
+	int n;
 
-	if (state->deadline >= 0 && now_ms() >= state->deadline)
-		run_late(state);
+	relay_wait(&state->relay, fds + 5);
+	n = poll(fds, sizeof fds / sizeof *fds, next_time(state));
+	look_at_times(state);
 	if (n == 0)
 		complaint_pause(&state->complaint);
 	if (n <= 0)
@@ -289,36 +244,12 @@ static int wait_for_news(struct state *state)
 	if (fds[2].revents)
 		pass_signals(state);
 	if (fds[4].revents)
-		enter(state, PHASE_LEAVING, LEAVE_MOST_MS);
-	if (fds[5].revents || fds[6].revents)
-		relay_input(state, fds[5].revents);
+		enter(state, PHASE_LEAVING, state->front->is_program ? -1 : LEAVE_MOST_MS);
+	relay_run(&state->relay, fds + 5);
 	return fds[0].revents != 0;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------- */
-
-/* Whatever is still below this process, and what comes here when its parent is gone. */
-static void kill_rest(void)
-{
-	for (int i = 0; i < 100; i++) {
-		char name[64];
-		FILE *file;
-		int pid;
-
-		snprintf(name, sizeof name, "/proc/self/task/%d/children", (int)getpid());
-		file = fopen(name, "re");
-		while (file && fscanf(file, "%d", &pid) == 1)
-			kill(pid, SIGKILL);
-		if (file)
-			fclose(file);
-		do
-			pid = waitpid(-1, NULL, WNOHANG);
-		while (pid > 0);
-		if (pid < 0)
-			return;
-		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	}
-}
 
 static int finish(struct state *state)
 {
@@ -329,13 +260,16 @@ static int finish(struct state *state)
 		;
 	if (state->words >= 0)
 		take_words(state);
-	kill_rest();
+	/* An ssh that still waits, say. */
+	descendants_end();
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof why, "was ended by signal %d", WTERMSIG(status));
 	else
 		snprintf(why, sizeof why, "has ended with status %d", WEXITSTATUS(status));
-	if (!state->interrupted)
+	if (!state->interrupted && !state->is_late)
 		complaint_end(&state->complaint, why);
+	if (state->is_late)
+		return FRONT_TIME_OVER;
 	if (WIFSIGNALED(status) && state->phase < PHASE_ENDING && state->complaint.started)
 		cli_say(state->front->name, "mpirun %s", why);
 	if (state->interrupted)
@@ -347,20 +281,22 @@ static int finish(struct state *state)
 
 static void release(struct state *state)
 {
-	const int fds[] = { state->mpirun_fd, state->first_fd, state->listener, state->signals, state->words, state->input[0],
-		            state->input[1] };
+	const int fds[] = { state->mpirun_fd, state->first_fd, state->listener, state->words };
 
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	buffer_free(&state->typed);
+	relay_close(&state->relay);
+	passing_close(&state->passing);
 	complaint_free(&state->complaint);
 }
 
 int front_run(const struct front *front, char **words)
 {
-	struct state state = { .front = front, .mpirun_fd = -1, .first_fd = -1, .signals = -1, .words = -1, .input = { -1, -1 },
-		               .complaint = { .name = front->name, .hosts = &front->nodes->hosts, .fd = STDERR_FILENO } };
+	struct state state = { .front = front, .mpirun_fd = -1, .first_fd = -1, .words = -1, .passing = { .fd = -1 },
+		               .relay = RELAY_NONE, .limit = -1,
+		               .complaint = { .name = front->name, .hosts = &front->nodes->hosts, .fd = STDERR_FILENO,
+		                              .is_program = front->is_program } };
 	struct front_command command;
 	char name[HANDOVER_NAME_SIZE];
 	int r;
@@ -368,8 +304,8 @@ int front_run(const struct front *front, char **words)
 	if (front_command_make(&command, front, words) < 0)
 		return CLI_FAILED;
 	state.listener = r = handover_open(name);
-	if (r >= 0 && must_relay(front))
-		r = pipe2(state.input, O_CLOEXEC) < 0 || fcntl(state.input[1], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	if (r >= 0 && front->reads_input)
+		r = relay_open(&state.relay);
 	if (r >= 0) {
 		setenv(HANDOVER_VARIABLE, name, 1);
 		r = start(&state, &command);
@@ -382,6 +318,7 @@ int front_run(const struct front *front, char **words)
 		/* A first copy on another machine does not ask for anything here. */
 		enter(&state, front->nodes->excluded ? PHASE_RUNNING : PHASE_STARTING, front->nodes->excluded ? -1 : most);
 		state.complaint.started = front->nodes->excluded;
+		state.limit = front->time_limit ? now_ms() + front->time_limit / 1000000 : -1;
 		while (!wait_for_news(&state))
 			;
 		r = finish(&state);

@@ -78,7 +78,7 @@ int front_command_make(struct front_command *ret, const struct front *front, cha
 	ssize_t n;
 
 	*ret = (struct front_command){ .front = front, .words = words, .hosts = -1 };
-	if (mpirun_find(&ret->mpirun, mpirun_own_family(), slurm, front->name) < 0)
+	if (mpirun_find(&ret->mpirun, front->family ? front->family : mpirun_own_family(), slurm, front->name) < 0)
 		return -1;
 	if (is_open(&ret->mpirun) && !may_be_root(front)) {
 		cli_say(front->name, "mpirun refuses to run as root; --allow-run-as-root permits it");
@@ -201,8 +201,10 @@ static void set_environment(const struct front_command *command)
 	set_if_unset(prrte, ssh);
 	set_if_unset(hydra, ssh);
 	/* Copies that mpirun ends need no time for it: their supervisors clean up.  It would wait whenever a status is not 0. */
-	setenv("OMPI_MCA_odls_base_sigkill_timeout", "0", 0);
-	setenv("PRTE_MCA_odls_base_sigkill_timeout", "0", 0);
+	for (int i = 0; i < 2 && !command->front->is_program; i++)
+		setenv(i ? "PRTE_MCA_odls_base_sigkill_timeout" : "OMPI_MCA_odls_base_sigkill_timeout", "0", 0);
+	if (command->front->oversubscribed)
+		setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
 	for (size_t i = 0; command->front->as_root && i < sizeof root_variables / sizeof *root_variables; i++) {
 		setenv(root_variables[i][0], "1", 1);
 		setenv(root_variables[i][1], "1", 1);

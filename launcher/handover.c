@@ -99,7 +99,7 @@ int handover_is_copy(void)
 	return getenv(HANDOVER_VARIABLE) != NULL;
 }
 
-static int is_first_rank(void)
+int handover_is_first(void)
 {
 	static const char *const ranks[] = { "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK" };
 
@@ -135,7 +135,7 @@ void handover_take(void)
 	socklen_t size;
 	int fd;
 
-	if (!name || !is_first_rank())
+	if (!name || !handover_is_first())
 		return;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)

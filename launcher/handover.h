@@ -19,6 +19,9 @@ pid_t handover_give(int fd, const int descriptors[3], int *ret_pidfd);
 /* Whether this process was started with a handover to be asked for, by another copy of this program. */
 int handover_is_copy(void);
 
+/* Whether it is the first of the ranks that mpirun or srun has started. */
+int handover_is_first(void);
+
 /* In the first rank on the same machine: standard input, output and error become those of the other process.  Anywhere else
  * they stay. */
 void handover_take(void);

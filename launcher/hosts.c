@@ -161,6 +161,7 @@ int hosts_parse(struct hosts *hosts, const char *list, const char *name)
 			        length ? "at " : "", (int)length, at, length ? ": " : "", wrong);
 			return -1;
 		}
+		find(hosts, host.data, host.size)->listed = 1;
 		at += length;
 		if (!*at)
 			return 0;

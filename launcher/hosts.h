@@ -16,6 +16,7 @@ struct host {
 	char *name;                             /* without brackets around an IPv6 address */
 	unsigned slots;                         /* at least 1 */
 	int said;                               /* a number was given, or the host more than once; else 1 stands for unknown */
+	int listed;                             /* bare in a list: where that counts as one slot, as it does for mpirun */
 	enum host_place place;
 };
 

@@ -15,6 +15,7 @@ static const struct subcommand {
 	const char *summary;
 } subcommands[] = {
 	{ "map", map_main, "run a command over inputs, on ranked and pinned workers" },
+	{ "run", run_main, "start ranked and pinned copies of a program" },
 	{ "topo", topo_main, "show the machine, and where workers go on it" },
 	{ 0 }
 };

@@ -4,6 +4,7 @@
 #define RP_LAUNCHER_SUBCOMMANDS_H
 
 int map_main(int argc, char **argv);
+int run_main(int argc, char **argv);
 int topo_main(int argc, char **argv);
 
 #endif

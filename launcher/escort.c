@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* escort.c - the process beside one copy of a program. */
+#include "escort.h"
+#include "buffer.h"
+#include "cli.h"
+#include "descendants.h"
+#include "environment.h"
+#include "lines.h"
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OUT, ERR, STREAMS };
+
+struct state {
+	const struct escort *escort;
+	pid_t pid;
+	int signals;
+	struct lines streams[STREAMS];
+	int64_t deadline;                       /* ms, of SIGTERM; -1: none */
+	int ended, status;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------------- */
+
+static int watch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGCHLD };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+		sigaddset(&set, signals[i]);
+		signal(signals[i], SIG_DFL);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The reading end never blocks, the writing one as the program expects. */
+static int open_stream(struct lines *lines, int to, const char *tag, int lock)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	*lines = (struct lines){ .from = ends[0], .to = to, .tag = tag, .lock = lock };
+	return ends[1];
+}
+
+static void add(const char ***list, size_t *count, const char *name, const char *value)
+{
+	char *text;
+
+	if (asprintf(&text, "%s=%s", name, value) < 0)
+		return;
+	*list = resized(*list, *count + 2, sizeof **list);
+	(*list)[(*count)++] = text;
+	(*list)[*count] = NULL;
+}
+
+static void add_number(const char ***list, size_t *count, const char *name, long number)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof digits, "%ld", number);
+	add(list, count, name, digits);
+}
+
+const char **escort_environment(const struct rp_worker_info *worker, int size, int keep_mpi)
+{
+	size_t count;
+	const char **list = environment_for_commands(keep_mpi, &count);
+
+	if (worker) {
+		add_number(&list, &count, "RANKPOOL_RANK", worker->rank);
+		add_number(&list, &count, "RANKPOOL_SIZE", size);
+		add_number(&list, &count, "RANKPOOL_LOCAL_RANK", worker->local_rank);
+		add_number(&list, &count, "RANKPOOL_NODE", worker->node);
+		add(&list, &count, "RANKPOOL_CPUS", worker->cpus);
+	} else if (size) {
+		add_number(&list, &count, "RANKPOOL_WORKERS", size);
+	}
+	return list;
+}
+
+/* Errors travel through a pipe that the exec closes. */
+static _Noreturn void become(const struct state *state, const char *const *environment, const int fds[3], int error_way)
+{
+	sigset_t none;
+	int error;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && setpgid(0, 0) == 0 && (fds[0] < 0 || dup2(fds[0], 0) == 0) &&
+	    dup2(fds[1], 1) == 1 && dup2(fds[2], 2) == 2) {
+		for (int s = 1; s < NSIG; s++)
+			if (s != SIGKILL && s != SIGSTOP)
+				signal(s, sigismember(&state->escort->ignored, s) ? SIG_IGN : SIG_DFL);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execve(state->escort->path, state->escort->words, (char *const *)environment);
+	}
+	error = errno;
+	if (write(error_way, &error, sizeof error) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* 0, or errno. */
+static int start(struct state *state, const struct rp_worker_info *worker, int size, int input, const char *tag)
+{
+	const struct escort *escort = state->escort;
+	const char **environment = escort_environment(escort->unranked ? NULL : worker, size, escort->keep_mpi);
+	const int fds[] = { input, open_stream(&state->streams[OUT], STDOUT_FILENO, tag, escort->lock),
+		            open_stream(&state->streams[ERR], STDERR_FILENO, tag, escort->lock) };
+	int error = 0, way[2];
+
+	if (fds[1] < 0 || fds[2] < 0 || pipe2(way, O_CLOEXEC) < 0)
+		return errno;
+	state->pid = fork();
+	if (state->pid == 0)
+		become(state, environment, fds, way[1]);
+	if (state->pid < 0)
+		error = errno;
+	close(way[1]);
+	close(fds[1]);
+	close(fds[2]);
+	if (state->pid > 0 && read(way[0], &error, sizeof error) > 0)
+		waitpid(state->pid, NULL, 0);
+	close(way[0]);
+	free(environment);
+	return error;
+}
+
+/* ---- beside it ------------------------------------------------------------------------------------------ */
+
+static void pass_signals(struct state *state)
+{
+	struct signalfd_siginfo info;
+
+	while (read(state->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		int signal = (int)info.ssi_signo;
+
+		if (signal == SIGCHLD)
+			continue;
+		/* Once is enough, and all that comes later would only stretch the time. */
+		if (signal == SIGTERM && state->deadline < 0)
+			state->deadline = now_ms() + ESCORT_GRACE_MS;
+		if (!state->ended)
+			kill(-state->pid, signal);
+		if (signal == SIGTERM && !state->ended)
+			kill(-state->pid, SIGCONT);
+	}
+}
+
+/* Takes in what has ended: the program, and orphans of it. */
+static void reap(struct state *state)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == state->pid) {
+			state->status = status;
+			state->ended = 1;
+		}
+}
+
+/* Nobody takes the output any more: the program finds the same. */
+static void pass_output(struct lines *lines)
+{
+	if (lines->from >= 0 && lines_take(lines) < 0) {
+		close(lines->from);
+		lines->from = -1;
+	}
+}
+
+static void wait_for_news(struct state *state)
+{
+	struct pollfd fds[] = {
+		{ .fd = state->signals, .events = POLLIN },
+		{ .fd = state->streams[OUT].from, .events = POLLIN },
+		{ .fd = state->streams[ERR].from, .events = POLLIN },
+	};
+	int64_t left = state->deadline < 0 ? -1 : state->deadline - now_ms();
+
+	if (state->deadline >= 0 && left <= 0) {
+		kill(-state->pid, SIGKILL);
+		left = 10;
+	}
+	poll(fds, sizeof fds / sizeof *fds, (int)left);
+	pass_signals(state);
+	for (int i = 0; i < STREAMS; i++)
+		pass_output(&state->streams[i]);
+	reap(state);
+}
+
+/* The same end as the program's, but for a core file. */
+static int end_alike(int status)
+{
+	sigset_t none;
+
+	if (!WIFSIGNALED(status))
+		return WEXITSTATUS(status);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(WTERMSIG(status), SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status);
+}
+
+int escort_run(const struct escort *escort, const struct rp_worker_info *worker, int size, int input)
+{
+	struct state state = { .escort = escort, .deadline = -1, .streams = { { .from = -1 }, { .from = -1 } } };
+	char tag[24] = "";
+	int error;
+
+	if (escort->tagged)
+		snprintf(tag, sizeof tag, "[%d] ", worker->rank);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	state.signals = watch_signals();
+	error = state.signals < 0 ? errno : start(&state, worker, size, input, tag);
+	if (error) {
+		cli_say(escort->name, "rank %d on %s: cannot execute %s: %s", worker->rank, worker->host, escort->path, strerror(error));
+		return error == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
+	}
+	while (!state.ended)
+		wait_for_news(&state);
+	/* What it has started and left behind goes with it, before its last words are looked for. */
+	descendants_end();
+	for (int i = 0; i < STREAMS; i++) {
+		lines_end(&state.streams[i]);
+		lines_free(&state.streams[i]);
+	}
+	return end_alike(state.status);
+}
