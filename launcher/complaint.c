@@ -5,6 +5,7 @@
  * the exit status says; others, and whatever the ranks write, are passed on as they are. */
 #include "complaint.h"
 #include "cli.h"
+#include "handover.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -79,12 +80,6 @@ static void say_nothing(struct complaint *c, const char *text)
 {
 	(void)c;
 	(void)text;
-}
-
-static void say_unreachable(struct complaint *c, const char *text)
-{
-	(void)text;
-	c->unreachable = 1;
 }
 
 static void say_root(struct complaint *c, const char *text)
@@ -167,7 +162,7 @@ static const struct {
 } known[] = {
 	{ "Primary job  terminated normally", say_nothing },
 	{ "exited with non-zero status", say_status },
-	{ "unable to reliably start one or more daemons", say_unreachable },
+	{ "unable to reliably start one or more daemons", say_nothing },
 	{ "attempt to run as root", say_root },
 	{ "not enough slots", say_slots },
 	{ "All nodes which are allocated for this job are already filled", say_slots },
@@ -257,7 +252,14 @@ static void end_line(struct complaint *c)
 	line->size = 0;
 }
 
-void complaint_take(struct complaint *c, const char *data, size_t size)
+void complaint_start(struct complaint *c)
+{
+	c->started = 1;
+	pass(c, c->held.data, c->held.size);
+	c->held.size = 0;
+}
+
+static void take(struct complaint *c, const char *data, size_t size)
 {
 	while (size) {
 		const char *end = memchr(data, '\n', size);
@@ -277,6 +279,20 @@ void complaint_take(struct complaint *c, const char *data, size_t size)
 	}
 }
 
+void complaint_take(struct complaint *c, const char *data, size_t size)
+{
+	const size_t length = strlen(HANDOVER_ELSEWHERE);
+	const char *word = c->started ? NULL : memmem(data, size, HANDOVER_ELSEWHERE, length);
+
+	if (word) {
+		take(c, data, (size_t)(word - data));
+		complaint_start(c);
+		size -= (size_t)(word - data) + length;
+		data = word + length;
+	}
+	take(c, data, size);
+}
+
 void complaint_pause(struct complaint *c)
 {
 	if (!c->started)
@@ -287,13 +303,6 @@ void complaint_pause(struct complaint *c)
 		c->passing = 1;
 		c->line.size = 0;
 	}
-}
-
-void complaint_start(struct complaint *c)
-{
-	c->started = 1;
-	pass(c, c->held.data, c->held.size);
-	c->held.size = 0;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------- */
@@ -346,7 +355,7 @@ void complaint_end(struct complaint *c, const char *why)
 	if (c->line.size)
 		end_line(c);
 	pass_block(c);
-	if (c->started && !c->unreachable)
+	if (c->started)
 		return;
 	buffer_byte(&c->held, 0);
 	if (!c->explained && !explain_hosts(c)) {

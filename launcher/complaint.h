@@ -14,13 +14,12 @@ struct complaint {
 	int is_program;                         /* the ranks are the user's program and not copies of this one */
 	int started;                            /* the first rank runs: what comes from here on is passed on at once */
 	int explained;                          /* a line of ours has said what is wrong */
-	int unreachable;                        /* it could not start its own on all of the hosts */
 	struct buffer line, block, held;
 	int in_block;                           /* between two rules */
 	int passing;                            /* the beginning of this line has been passed on */
 };
 
-/* What has been read from it. */
+/* What has been read from it.  The word of a first rank that is on another machine starts it. */
 void complaint_take(struct complaint *complaint, const char *data, size_t size);
 
 /* It has been quiet for a while: what has come of a line or a block is all of it, for now. */

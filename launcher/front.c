@@ -140,6 +140,8 @@ static void take_words(struct state *state)
 		close(state->words);
 		state->words = -1;
 	}
+	if (state->complaint.started && state->phase == PHASE_STARTING)
+		enter(state, PHASE_RUNNING, -1);
 }
 
 static void pass_signals(struct state *state)
@@ -315,9 +317,7 @@ int front_run(const struct front *front, char **words)
 	} else {
 		const int64_t most = START_MOST_MS + START_PER_HOST_MS * (int64_t)front->nodes->hosts.count;
 
-		/* A first copy on another machine does not ask for anything here. */
-		enter(&state, front->nodes->excluded ? PHASE_RUNNING : PHASE_STARTING, front->nodes->excluded ? -1 : most);
-		state.complaint.started = front->nodes->excluded;
+		enter(&state, PHASE_STARTING, most);
 		state.limit = front->time_limit ? now_ms() + front->time_limit / 1000000 : -1;
 		while (!wait_for_news(&state))
 			;

@@ -2,7 +2,7 @@
 /* handover.c - descriptors through a socket without a place in any directory.
  *
  * The name is not to be guessed and both sides look at the other's user.  Where the first rank is on another machine, nobody
- * listens under that name there, and it goes on with what mpirun gives it. */
+ * listens under that name there: it says that it is up, and goes on with what mpirun gives it. */
 #include "handover.h"
 
 #include <errno.h>
@@ -141,10 +141,13 @@ void handover_take(void)
 	if (fd < 0)
 		return;
 	size = address_of(name, &address);
-	if (connect(fd, (struct sockaddr *)&address, size) == 0 && is_own_user(fd, NULL) && receive(fd, descriptors) == 0)
+	if (connect(fd, (struct sockaddr *)&address, size) < 0) {
+		dprintf(STDERR_FILENO, HANDOVER_ELSEWHERE);
+	} else if (is_own_user(fd, NULL) && receive(fd, descriptors) == 0) {
 		for (int i = 0; i < DESCRIPTORS; i++) {
 			dup2(descriptors[i], i);
 			close(descriptors[i]);
 		}
+	}
 	close(fd);
 }

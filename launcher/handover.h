@@ -9,6 +9,9 @@
 #define HANDOVER_VARIABLE "RANKPOOL_FRONT"      /* environment of all ranks: where the first asks for them */
 #define HANDOVER_NAME_SIZE 48
 
+/* What the first rank says on standard error instead when it is on another machine. */
+#define HANDOVER_ELSEWHERE "\036rankpool is up\036\n"
+
 /* A socket that waits for it, and the variable's value.  A descriptor, or a negative errno. */
 int handover_open(char ret_name[HANDOVER_NAME_SIZE]);
 
@@ -22,8 +25,8 @@ int handover_is_copy(void);
 /* Whether it is the first of the ranks that mpirun or srun has started. */
 int handover_is_first(void);
 
-/* In the first rank on the same machine: standard input, output and error become those of the other process.  Anywhere else
- * they stay. */
+/* In the first rank on the same machine: standard input, output and error become those of the other process.  On another
+ * machine it says so; other ranks do nothing. */
 void handover_take(void);
 
 #endif

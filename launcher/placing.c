@@ -111,7 +111,7 @@ static int read_map_by(struct placing *p, struct mapping *m, const char *text, c
 	static const char right[] = "write slot, hwthread, core, l3cache, numa, package, node or ppr:N:OBJECT, and behind it "
 	                            ":PE=N, :SPAN, :OVERSUBSCRIBE, :NOLOCAL or :HWTCPUS";
 	char copy[128], *rest, *word;
-	const uint32_t per_node = p->per_node;
+	const int is_counted = p->per_node != 0;
 	int r = 0;
 
 	if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy || !*text)
@@ -120,6 +120,8 @@ static int read_map_by(struct placing *p, struct mapping *m, const char *text, c
 	/* ":PE=2" has no object. */
 	if (word && *text == ':')
 		r = read_modifier(p, m, word);
+	else if (word && strcasecmp(word, "ppr") == 0 && is_counted)
+		return refuse(name, "--map-by", text, "-N says the same in another way; leave one of them out");
 	else if (word && strcasecmp(word, "ppr") == 0)
 		r = read_pattern(p, m, &rest);
 	else if (!word || !(m->object = find_object(word)))
@@ -128,8 +130,6 @@ static int read_map_by(struct placing *p, struct mapping *m, const char *text, c
 		r = read_modifier(p, m, word);
 	if (r < 0)
 		return refuse(name, "--map-by", text, right);
-	if (per_node && (p->per_object || p->per_node != per_node))
-		return refuse(name, "--map-by", text, "-N says the same in another way; leave one of them out");
 	p->by_node = m->object && strcasecmp(m->object->word, "node") == 0 && !p->per_node;
 	return 0;
 }

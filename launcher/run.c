@@ -209,7 +209,7 @@ static int share_here(struct run *run)
 {
 	struct shares shares;
 
-	if (!run->nodes.hosts.count)
+	if (!run->nodes.hosts.count && !run->placing.per_node)
 		return 0;
 	if (shares_make(&shares, &run->placing, &run->nodes, 0, NAME) < 0)
 		return CLI_FAILED;
