@@ -336,7 +336,7 @@ static int parse_long(const struct cli_command *command, struct cursor *cursor, 
 	const struct cli_option *option;
 
 	snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - word) : (int)strlen(word), word);
-	option = find_long(command, name + 2);
+	option = find_long(command, name + strspn(name, "-"));
 	if (!option)
 		return -1;
 	if (is_standard(option) && !equals)
@@ -363,6 +363,20 @@ static int parse_letters(const struct cli_command *command, struct cursor *curso
 	return 1;
 }
 
+/* Whether -name is a long option with one dash too few. */
+static int is_long(const struct cli_command *command, const char *word)
+{
+	char name[2 * NAME_SIZE];
+	struct search search = { .word = name, .nearest_distance = SIZE_MAX };
+
+	if (word[1] == '-' || !command->one_dash)
+		return word[1] == '-';
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 1, "="), word + 1);
+	search.length = strlen(name);
+	each_name(command, match_long, &search);
+	return search.exact != NULL;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *values)
 {
 	struct cursor cursor = { .argc = argc, .at = 1, .argv = argv };
@@ -375,7 +389,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *va
 			break;
 		if (strcmp(word, "--") == 0)
 			return cursor.at + 1;
-		r = word[1] == '-' ? parse_long(command, &cursor, values) : parse_letters(command, &cursor, values);
+		r = is_long(command, word) ? parse_long(command, &cursor, values) : parse_letters(command, &cursor, values);
 		if (r <= 0)
 			return r;
 	}

@@ -32,6 +32,7 @@ struct cli_command {
 	const char *usage;                      /* what follows the name in --help's first line */
 	const char *about;                      /* the lines between that and the options */
 	const struct cli_option *options;
+	int one_dash;                           /* -name is --name, as mpirun has it, where it is one in full */
 };
 
 /* Takes the options off the front of argv[1..] into *values: -x, -xVALUE, -x VALUE, bundles of letters, --name,

@@ -209,12 +209,13 @@ static int could_be_rule(const struct buffer *line)
 	return 1;
 }
 
-/* "[host:123] [[8485,0],0] FORCE-TERMINATE AT ..." says nothing to users. */
+/* "[host:123] [[8485,0],0] FORCE-TERMINATE AT ..." says nothing to users, nor does a race between mpirun and its ssh. */
 static int is_noise(struct buffer *line)
 {
 	buffer_byte(line, 0);
 	line->size--;
-	return line->data[0] == '[' && (strstr(line->data, "FORCE-TERMINATE") || strstr(line->data, "[INVALID]"));
+	return line->data[0] == '[' && (strstr(line->data, "FORCE-TERMINATE") || strstr(line->data, "[INVALID]") ||
+	                                 strstr(line->data, "plm:rsh: Warning: setpgid("));
 }
 
 static void pass_block(struct complaint *c)

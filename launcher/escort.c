@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "descendants.h"
 #include "environment.h"
+#include "handover.h"
 #include "lines.h"
 #include "program.h"
 
@@ -89,11 +90,22 @@ static void add_number(const char ***list, size_t *count, const char *name, long
 	add(list, count, name, digits);
 }
 
+static int is_named(const char *variable, const char *beginning)
+{
+	return strncmp(variable, beginning, strlen(beginning)) == 0;
+}
+
 const char **escort_environment(const struct rp_worker_info *worker, int size, int keep_mpi)
 {
-	size_t count;
-	const char **list = environment_for_commands(keep_mpi, &count);
+	size_t all, count = 0;
+	const char **list = environment_for_commands(keep_mpi, &all);
 
+	/* What a front has told its copies, and what a program that has nodes of its own is to know. */
+	for (size_t i = 0; i < all; i++)
+		if (!is_named(list[i], HANDOVER_VARIABLE) && !is_named(list[i], "RANKPOOL_RUN_") &&
+		    !(worker && is_named(list[i], "RANKPOOL_")))
+			list[count++] = list[i];
+	list[count] = NULL;
 	if (worker) {
 		add_number(&list, &count, "RANKPOOL_RANK", worker->rank);
 		add_number(&list, &count, "RANKPOOL_SIZE", size);

@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	char about[1024] = "Ranked, pinned worker processes for commands and C programs.\n"
 	                   "\n"
 	                   "Subcommands (each has --help):\n";
-	const struct cli_command command = { "rankpool", "SUBCOMMAND [options] ...", about, no_options };
+	const struct cli_command command = { "rankpool", "SUBCOMMAND [options] ...", about, no_options, 0 };
 	size_t length = strlen(about);
 	int word, chosen;
 

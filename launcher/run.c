@@ -62,6 +62,7 @@ static const struct cli_command command = {
 	         "--time-limit, 127 and 126 when PROGRAM is not found or not executable, 255 otherwise.\n"
 	         "\n",
 	.options = options,
+	.one_dash = 1,
 };
 
 struct run {

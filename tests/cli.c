@@ -27,7 +27,7 @@ static const struct cli_option options[] = {
 	{ "a|arg-file", CLI_LIST, offsetof(struct values, files), "FILE", "from there" },
 	{ 0 }
 };
-static const struct cli_command command = { "test it", "[options] WORD", "About it.\n", options };
+static const struct cli_command command = { "test it", "[options] WORD", "About it.\n", options, 0 };
 
 static FILE *said;                              /* what has gone to stderr */
 static int stderr_before;

@@ -30,6 +30,11 @@ options_of_page()
 	[[ $(options_of_help map) == *--keep-order* ]]
 }
 
+@test "rankpool run --help and rankpool-run(1) have the same options" {
+	run -0 diff <(options_of_help run) <(options_of_page run)
+	[[ $(options_of_help run) == *--keep-going* ]]
+}
+
 @test "rankpool topo --help and rankpool-topo(1) have the same options" {
 	run -0 diff <(options_of_help topo) <(options_of_page topo)
 	[[ $(options_of_help topo) == *--topology* ]]

@@ -109,6 +109,11 @@ refused()
 	refused 255 "--cores" --cores 2 touch started
 }
 
+@test "mpirun's options with one dash" {
+	run -0 rankpool_run -np 2 -host localhost:2 -bind-to none echo -np
+	[[ $output == $'-np\n-np' ]]
+}
+
 @test "--report-bindings says where each is" {
 	run -0 --separate-stderr rankpool_run -n 2 --report-bindings true
 	[[ ${#stderr_lines[@]} == 2 && ${stderr_lines[0]} == "rankpool run: rank 0 on $(hostname): cpus "[0-9]* ]]

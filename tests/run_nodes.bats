@@ -115,7 +115,7 @@ refused()
 @test "variables of the user are there on all nodes" {
 	# shellcheck disable=SC2016
 	COLOR=$'red, "green"; blue' run -0 on n0 --mpi yes --host n0,n1 sh -c 'echo "$COLOR"'
-	echo "$output"; 	[[ $output == $'red, "green"; blue\nred, "green"; blue' ]]
+	[[ $output == $'red, "green"; blue\nred, "green"; blue' ]]
 }
 
 @test "a host that is not known is named" {
