@@ -331,6 +331,7 @@ static int find_reason(const struct complaint *c, const char *host, char *ret, s
 	return 0;
 }
 
+/* Where somebody has said why, the names that only he can look up are not the reason. */
 static int explain_hosts(struct complaint *c)
 {
 	char reason[512];
@@ -338,14 +339,17 @@ static int explain_hosts(struct complaint *c)
 
 	for (size_t i = 0; i < c->hosts->count && said < LISTED_MOST; i++) {
 		const struct host *host = &c->hosts->items[i];
-		int found = host->place != HOST_HERE && find_reason(c, host->name, reason, sizeof reason);
 
-		if (found)
+		if (host->place != HOST_HERE && find_reason(c, host->name, reason, sizeof reason)) {
 			cli_say(c->name, "host %s cannot be reached: %s", host->name, reason);
-		else if (host->place == HOST_UNKNOWN)
-			cli_say(c->name, "host %s is not known: no name or address of a machine", host->name);
-		said += found || host->place == HOST_UNKNOWN;
+			said++;
+		}
 	}
+	for (size_t i = 0; i < c->hosts->count && !said; i++)
+		if (c->hosts->items[i].place == HOST_UNKNOWN) {
+			cli_say(c->name, "host %s is not known: no name or address of a machine", c->hosts->items[i].name);
+			said++;
+		}
 	return said;
 }
 

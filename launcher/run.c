@@ -58,8 +58,8 @@ static const struct cli_command command = {
 	         "output on by whole lines, and ends all when one fails.  An MPI program is started through\n"
 	         "mpirun or srun.  A program that uses librankpool is started once, with -n workers.\n"
 	         "\n"
-	         "Exit status: that of the first copy that failed, 128 + N when signal N ended it; 124 after\n"
-	         "--time-limit, 127 and 126 when PROGRAM is not found or not executable, 255 otherwise.\n"
+	         "Exit status: that of the first copy that failed, 128 + N when signal N ended it, 124 when\n"
+	         "the time was over, 127 or 126 without a PROGRAM that can be executed, 255 otherwise.\n"
 	         "\n",
 	.options = options,
 	.one_dash = 1,
