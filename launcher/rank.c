@@ -36,16 +36,40 @@ void rank_tell(enum program_kind kind, uint32_t copies, const struct hosts *host
 	buffer_free(&list);
 }
 
+/* So many copies on each node that gets any; 0: they differ. */
+static uint32_t same_on_all(const char *list)
+{
+	unsigned long first = 0;
+
+	/* The first one's is not a copy. */
+	if (getenv("RANKPOOL_MANAGER_ONLY"))
+		list += strcspn(list, ",") + (strchr(list, ',') != NULL);
+	while (*list) {
+		char *end;
+		unsigned long n = strtoul(list, &end, 10);
+
+		if (first && n != first)
+			return 0;
+		first = n;
+		list = end + (*end == ',');
+	}
+	return (uint32_t)first;
+}
+
 enum program_kind rank_told(enum program_kind kind, struct placing *placing)
 {
-	const char *told = getenv(KIND), *copies = getenv(COPIES);
+	const char *told = getenv(KIND), *copies = getenv(COPIES), *nodes = getenv(NODES);
+	uint32_t count = copies ? (uint32_t)strtoul(copies, NULL, 10) : 0;
 
-	if (!told || !copies || !handover_is_copy())
+	if (!told || !nodes || !handover_is_copy())
 		return kind;
-	if (strtoul(copies, NULL, 10) && !placing->per_object) {
-		placing->copies = (uint32_t)strtoul(copies, NULL, 10);
-		placing->per_node = 0;
+	if (count && !placing->per_object) {
+		placing->per_node = same_on_all(nodes);
+		placing->copies = placing->per_node ? 0 : count;
 	}
+	/* A program with a pool of its own takes a number for all nodes. */
+	if (told[0] == '0' + PROGRAM_POOL)
+		placing->copies = count;
 	return (enum program_kind)atoi(told);
 }
 

@@ -79,7 +79,7 @@ static int fit_here(const struct rp_pool_options *o, struct rp_error *err)
 /* How many fit on each node by themselves. */
 static int capacities(struct hub *hub, const struct rp_pool_options *o, uint32_t *ret, struct rp_error *err)
 {
-	int nodes = hub_nodes(hub), r = fit_here(o, err);
+	int nodes = hub_nodes(hub), several = 0, r = fit_here(o, err);
 	struct hub_call *calls;
 
 	memset(ret, 0, (size_t)nodes * sizeof *ret);
@@ -95,10 +95,12 @@ static int capacities(struct hub *hub, const struct rp_pool_options *o, uint32_t
 		else if (i)
 			ret[i] = (uint32_t)calls[i].answer.result;
 		free(calls[i].answer.data);
-		if (hub_node(hub, i)->ranks > 1)
-			ret[i] = (uint32_t)hub_node(hub, i)->ranks;
+		several |= hub_node(hub, i)->ranks > 1;
 	}
 	free(calls);
+	/* mpirun has been told slots, also where that is one. */
+	for (int i = 0; several && i < nodes; i++)
+		ret[i] = (uint32_t)hub_node(hub, i)->ranks;
 	if (getenv("RANKPOOL_MANAGER_ONLY") && nodes > 1)
 		ret[0] = 0;
 	return r < 0 ? r : 0;

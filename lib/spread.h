@@ -10,7 +10,7 @@ struct wire_pool;
 
 /* Fills workers[] for all nodes of the hub, the manager's own included, and returns their sum. As many as fit on each
  * unless the options say how many: .workers over all nodes, shared out in proportion to what fits, .workers_per_node
- * on each. On nodes where every rank stands for one worker as many fit as there are ranks. */
+ * on each. Where a node has several ranks each rank, on any node, stands for one worker. */
 int64_t spread(struct hub *hub, const struct rp_pool_options *options, uint32_t *workers, struct rp_error *err);
 
 /* Asks other nodes where workers[node] workers would go, all at the same time; infos[] has room for their sum, in order of
