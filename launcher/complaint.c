@@ -209,13 +209,21 @@ static int could_be_rule(const struct buffer *line)
 	return 1;
 }
 
-/* "[host:123] [[8485,0],0] FORCE-TERMINATE AT ..." says nothing to users, nor does a race between mpirun and its ssh. */
+/* What says nothing to users: Open MPI's own errors behind the words that explain them, a race between its mpirun and ssh, and
+ * that srun did not bind anything, as it was told. */
 static int is_noise(struct buffer *line)
 {
+	static const char *const noise[] = {
+		"FORCE-TERMINATE AT ", "[INVALID]", "plm:rsh: Warning: setpgid(",
+		"srun: cluster configuration lacks support for cpu binding",
+	};
+
 	buffer_byte(line, 0);
 	line->size--;
-	return line->data[0] == '[' && (strstr(line->data, "FORCE-TERMINATE") || strstr(line->data, "[INVALID]") ||
-	                                 strstr(line->data, "plm:rsh: Warning: setpgid("));
+	for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
+		if ((line->data[0] == '[' || strncmp(line->data, "srun: ", 6) == 0) && strstr(line->data, noise[i]))
+			return 1;
+	return 0;
 }
 
 static void pass_block(struct complaint *c)

@@ -118,6 +118,137 @@ refused()
 	[[ $output == $'red, "green"; blue\nred, "green"; blue' ]]
 }
 
+# Copies that say who they are.
+# shellcheck disable=SC2016
+who='echo $RANKPOOL_RANK/$RANKPOOL_SIZE node $RANKPOOL_NODE local $RANKPOOL_LOCAL_RANK on $(hostname)'
+
+@test "copies of any program, ranked over all nodes" {
+	run -0 on n0 --host n0:2,n1:2 sh -c "$who"
+	[[ $(sort <<<"$output") == "0/4 node 0 local 0 on n0
+1/4 node 0 local 1 on n0
+2/4 node 1 local 0 on n1
+3/4 node 1 local 1 on n1" ]]
+	run -0 on n0 --host n0:1,n1:3 --tag sh -c "$who"
+	[[ $(sort <<<"$output") == "[0] 0/4 node 0 local 0 on n0
+[1] 1/4 node 1 local 0 on n1
+[2] 2/4 node 1 local 1 on n1
+[3] 3/4 node 1 local 2 on n1" ]]
+	run -0 on n0 --host n0:2,n1:2,n2:2 -n 3 sh -c "$who"
+	[[ $(sort <<<"$output") == *"2/3 node 1 local 0 on n1" ]]
+}
+
+@test "this machine only manages when it is not named" {
+	run -0 on n0 --host n1:1,n2:2 sh -c "$who"
+	[[ $(sort <<<"$output" | sed 's/ node .//') == "0/3 local 0 on n1
+1/3 local 0 on n2
+2/3 local 1 on n2" ]]
+	run -0 on n0 --host n0:2,n1:1 --map-by :NOLOCAL sh -c "$who"
+	[[ $output == "0/1 node "*" on n1" ]]
+}
+
+@test "copies see nothing of mpirun, and may be started by it again" {
+	run -0 on n0 --host n0,n1 sh -c 'env | grep -E "^(OMPI_COMM|PMIX|PMI_|RANKPOOL_(FRONT|RUN))" || true'
+	[[ $output == "" ]]
+	run -0 on n0 --host n0,n1 mpirun --host localhost -n 1 hostname
+	[[ $(sort <<<"$output") == $'n0\nn1' ]]
+}
+
+@test "standard input is rank 0's, where that is here" {
+	# shellcheck disable=SC2016
+	run -0 on n0 --host n0,n1 sh -c 'echo "$RANKPOOL_RANK: $(cat)"' <<<"a line"
+	[[ $(sort <<<"$output") == $'0: a line\n1: ' ]]
+}
+
+@test "a copy that fails on another node ends all, and is named" {
+	# shellcheck disable=SC2016
+	run -7 --separate-stderr on n0 --host n0,n1 sh -c '[ $RANKPOOL_RANK = 0 ] || exit 7; sleep 60'
+	[[ $stderr == "rankpool run: rank 1 on n1 exited with status 7; the others are ended" ]]
+	# shellcheck disable=SC2016
+	run -137 --separate-stderr on n0 --host n0,n1 sh -c '[ $RANKPOOL_RANK = 0 ] || kill -9 $$; sleep 60'
+	[[ $stderr == "rankpool run: rank 1 on n1 was ended by signal 9 (Killed); the others are ended" ]]
+	run -124 --separate-stderr on n0 --host n0,n1 --time-limit 1 sleep 60
+	[[ $stderr == *"2 running copies are ended" ]]
+	until_true 5 nobody_on n1
+}
+
+@test "a program that uses librankpool has one pool over all nodes" {
+	cat >pool.c <<-'END'
+		#include <rankpool.h>
+		#include <stdio.h>
+
+		int main(int argc, char **argv)
+		{
+			struct rp_worker_info worker;
+			struct rp_pool *pool;
+
+			rp_init(&argc, &argv, RP_FATAL);
+			rp_pool_new(&pool, NULL, RP_FATAL);
+			for (int i = 0; i < rp_pool_workers(pool); i++) {
+				rp_pool_worker(pool, i, &worker);
+				printf("%d on %s\n", worker.rank, worker.host);
+			}
+			rp_pool_free(pool);
+			rp_finalize();
+			return 4;
+		}
+	END
+	# shellcheck disable=SC2086
+	$CC ${CFLAGS-} -I"$top_srcdir/lib" pool.c -o pool -L"$top_builddir/lib/.libs" -lrankpool
+	run -4 on n0 --host n0:2,n1:2 ./pool
+	[[ $output == $'0 on n0\n1 on n0\n2 on n1\n3 on n1' ]]
+	run -4 on n0 --host n1:2 ./pool
+	[[ $output == $'0 on n1\n1 on n1' ]]
+	refused "does not call rp_init" n0 --host n0,n1 "$top_builddir/examples/pool_workers"
+}
+
+@test "nothing is left on any node when the front, mpirun or the manager is killed" {
+	local victim
+
+	for victim in front mpirun manager; do
+		rm -f up.*
+		# shellcheck disable=SC2016
+		on n0 --host n0,n1 sh -c 'touch up.$RANKPOOL_RANK; sleep 60' >out 2>&1 3>&- &
+		until_true 20 eval '[[ -e up.0 && -e up.1 ]]'
+		kill -KILL "$(find_"$victim")"
+		! wait $! || return
+		until_true 15 nobody_on n0
+		until_true 15 nobody_on n1
+	done
+}
+
+# On the node n0, as seen from here.
+find_mpirun()
+{
+	process_named mpirun
+}
+
+# process_named NAME: the one on n0 of which the program has this name.
+process_named()
+{
+	local pid
+
+	for pid in $(cluster_processes n0); do
+		if [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$1" ]]; then
+			echo "$pid"
+			return
+		fi
+	done
+}
+
+find_front()
+{
+	local pid parent
+
+	pid=$(process_named mpirun)
+	read -r _ _ _ parent _ <"/proc/$pid/stat"
+	echo "$parent"
+}
+
+find_manager()
+{
+	pgrep -P "$(process_named mpirun)" -x rankpool
+}
+
 @test "a host that is not known is named" {
 	refused "host n9 cannot be reached: " n0 --host n0,n9 ./place
 	refused "host n9 cannot be reached: " n0 --host n9 ./place
