@@ -5,6 +5,7 @@
  * starts the program.  What an escort is to know is in `ours` before the supervisors are forked, on every node. */
 #include "copies.h"
 #include "cli.h"
+#include "courier.h"
 #include "passing.h"
 #include "relay.h"
 
@@ -20,7 +21,8 @@
 #include <unistd.h>
 
 #define KILL_MS (ESCORT_GRACE_MS + 1500)        /* from SIGTERM to the end of an escort that does not do its duty */
-#define FIXED_POLLS (1 + RELAY_POLLS)
+#define FIXED_POLLS (2 + RELAY_POLLS)
+#define LAST_WORDS_MS 2000                      /* from the last end to the last output */
 
 static struct escort ours;
 static int own_input = -1;                      /* standard input as it is when the supervisor is forked */
@@ -29,6 +31,7 @@ struct copy {                                   /* the argument of a process */
 	struct rp_worker_info worker;
 	int size;
 	char input[64];                         /* a file to be its standard input; "": own_input */
+	char courier[COURIER_NAME_SIZE];        /* "": the copies are all on this node and need none */
 };
 
 struct state {
@@ -39,6 +42,7 @@ struct state {
 	int count, running;
 	struct passing passing;
 	struct relay relay;
+	struct couriers couriers;
 	int status;                             /* of the first that failed */
 	int asked;                              /* the last of SIGINT, SIGTERM and SIGHUP that came; 0: none */
 	int times;                              /* how often they came */
@@ -62,7 +66,7 @@ static int run_escort(const void *arg, size_t size)
 	memcpy(&copy, arg, size < sizeof copy ? size : sizeof copy);
 	if (copy.worker.rank == 0)
 		input = *copy.input ? open(copy.input, O_RDONLY | O_CLOEXEC) : own_input;
-	return escort_run(&ours, &copy.worker, copy.size, input);
+	return escort_run(&ours, &copy.worker, copy.size, input, copy.courier);
 }
 
 /* ---- starting ------------------------------------------------------------------------------------------- */
@@ -114,6 +118,7 @@ static int start_one(struct state *state, int rank)
 	struct rp_error err;
 
 	snprintf(name, sizeof name, "rank %d", rank);
+	memcpy(copy.courier, state->couriers.name, sizeof copy.courier);
 	if (rank == 0 && state->relay.reader >= 0)
 		snprintf(copy.input, sizeof copy.input, "/proc/%d/fd/%d", (int)getpid(), state->relay.reader);
 	if (rp_process_new(&state->processes[rank],
@@ -131,6 +136,12 @@ static int start_one(struct state *state, int rank)
 
 static int start_all(struct state *state)
 {
+	struct rp_error err;
+
+	if (rp_node_count() > 1 && couriers_open(&state->couriers, state->infos, state->count, &err) < 0) {
+		cli_say(state->copies->name, "%s", err.text);
+		return -1;
+	}
 	for (int rank = 0; rank < state->count; rank++) {
 		if (state->copies->report)
 			cli_say(state->copies->name, "rank %d on %s: cpus %s", rank, state->infos[rank].host, state->infos[rank].cpus);
@@ -258,12 +269,24 @@ static int next_time(const struct state *state)
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
+/* Nobody reads any more: the end that the copies would come to, could they see it. */
+static void lose_output(struct state *state)
+{
+	couriers_close(&state->couriers);
+	if (!state->status)
+		state->status = 128 + SIGPIPE;
+	end_all(state);
+}
+
 static void wait_for_news(struct state *state)
 {
 	state->polls[0] = (struct pollfd){ .fd = state->passing.fd, .events = POLLIN };
-	relay_wait(&state->relay, state->polls + 1);
+	couriers_wait(&state->couriers, state->polls + 1);
+	relay_wait(&state->relay, state->polls + 2);
 	if (poll(state->polls, (nfds_t)state->count + FIXED_POLLS, next_time(state)) > 0) {
-		relay_run(&state->relay, state->polls + 1);
+		if (couriers_run(&state->couriers, state->polls + 1) < 0)
+			lose_output(state);
+		relay_run(&state->relay, state->polls + 2);
 		for (int signal = passing_next(&state->passing); signal; signal = passing_next(&state->passing))
 			obey(state, signal);
 		for (int rank = 0; rank < state->count; rank++)
@@ -277,6 +300,7 @@ static void release(struct state *state)
 {
 	for (int rank = 0; state->processes && rank < state->count; rank++)
 		rp_process_free(state->processes[rank]);
+	couriers_close(&state->couriers);
 	rp_finalize();
 	relay_close(&state->relay);
 	passing_close(&state->passing);
@@ -325,6 +349,9 @@ int copies_run(const struct copies *copies)
 	if (copies->time_limit)
 		state.limit = now_ms() + copies->time_limit / RP_MILLISECOND;
 	while (state.running)
+		wait_for_news(&state);
+	state.limit = -1;
+	for (int64_t end = state.kill = now_ms() + LAST_WORDS_MS; state.couriers.left > 0 && now_ms() < end;)
 		wait_for_news(&state);
 	release(&state);
 	return state.status;

@@ -3,6 +3,7 @@
 #include "escort.h"
 #include "buffer.h"
 #include "cli.h"
+#include "courier.h"
 #include "descendants.h"
 #include "environment.h"
 #include "handover.h"
@@ -60,14 +61,18 @@ static int watch_signals(void)
 }
 
 /* The reading end never blocks, the writing one as the program expects. */
-static int open_stream(struct lines *lines, int to, const char *tag, int lock)
+static int open_stream(struct lines *lines, const struct lines *like, int stream)
 {
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	*lines = (struct lines){ .from = ends[0], .to = to, .tag = tag, .lock = lock };
+	*lines = *like;
+	lines->from = ends[0];
+	/* A courier takes both. */
+	lines->stream = like->to < 0 ? 0 : stream;
+	lines->to = like->to < 0 ? stream : like->to;
 	return ends[1];
 }
 
@@ -140,12 +145,13 @@ static _Noreturn void become(const struct state *state, const char *const *envir
 }
 
 /* 0, or errno. */
-static int start(struct state *state, const struct rp_worker_info *worker, int size, int input, const char *tag)
+static int start(struct state *state, const struct rp_worker_info *worker, int size, int input,
+                 const struct lines *lines)
 {
 	const struct escort *escort = state->escort;
 	const char **environment = escort_environment(escort->unranked ? NULL : worker, size, escort->keep_mpi);
-	const int fds[] = { input, open_stream(&state->streams[OUT], STDOUT_FILENO, tag, escort->lock),
-		            open_stream(&state->streams[ERR], STDERR_FILENO, tag, escort->lock) };
+	const int fds[] = { input, open_stream(&state->streams[OUT], lines, STDOUT_FILENO),
+		            open_stream(&state->streams[ERR], lines, STDERR_FILENO) };
 	int error = 0, way[2];
 
 	if (fds[1] < 0 || fds[2] < 0 || pipe2(way, O_CLOEXEC) < 0)
@@ -244,17 +250,26 @@ static int end_alike(int status)
 	return 128 + WTERMSIG(status);
 }
 
-int escort_run(const struct escort *escort, const struct rp_worker_info *worker, int size, int input)
+int escort_run(const struct escort *escort, const struct rp_worker_info *worker, int size, int input,
+               const char *courier)
 {
 	struct state state = { .escort = escort, .deadline = -1, .streams = { { .from = -1 }, { .from = -1 } } };
 	char tag[24] = "";
+	struct lines lines = { .to = -1, .tag = tag, .lock = escort->lock };
 	int error;
 
 	if (escort->tagged)
 		snprintf(tag, sizeof tag, "[%d] ", worker->rank);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (*courier) {
+		lines.lock = -1;
+		lines.to = courier_connect(courier, worker->node);
+		if (lines.to < 0)
+			return cli_fail(escort->name, "rank %d on %s: its output has no way: %s", worker->rank, worker->host,
+			                strerror(-lines.to));
+	}
 	state.signals = watch_signals();
-	error = state.signals < 0 ? errno : start(&state, worker, size, input, tag);
+	error = state.signals < 0 ? errno : start(&state, worker, size, input, &lines);
 	if (error) {
 		cli_say(escort->name, "rank %d on %s: cannot execute %s: %s", worker->rank, worker->host, escort->path, strerror(error));
 		return error == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;

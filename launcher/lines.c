@@ -3,6 +3,7 @@
  *
  * The lock is one that the kernel takes back from a process that dies with it. */
 #include "lines.h"
+#include "courier.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,14 @@ static int write_all(int fd, const char *data, size_t size)
 		size -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+static int give(const struct lines *lines, const char *data, size_t size)
+{
+	const struct frame frame = { .stream = lines->stream, .size = (uint32_t)size };
+	int r = lines->stream ? write_all(lines->to, (const char *)&frame, sizeof frame) : 0;
+
+	return r < 0 ? r : write_all(lines->to, data, size);
 }
 
 static void lock(const struct lines *lines, short how)
@@ -54,7 +63,7 @@ static int pass_on(struct lines *lines, size_t size)
 		data += n;
 	}
 	lock(lines, F_WRLCK);
-	r = *lines->tag ? write_all(lines->to, out->data, out->size) : write_all(lines->to, data, size);
+	r = *lines->tag ? give(lines, out->data, out->size) : give(lines, data, size);
 	lock(lines, F_UNLCK);
 	lines->waiting.size -= size;
 	memmove(lines->waiting.data, end, lines->waiting.size);
@@ -100,7 +109,7 @@ int lines_end(struct lines *lines)
 	}
 	if (r == 0 && *lines->tag && lines->inside) {
 		lines->inside = 0;
-		r = write_all(lines->to, "\n", 1);
+		r = give(lines, "\n", 1);
 	}
 	return r;
 }

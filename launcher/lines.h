@@ -7,7 +7,8 @@
 
 struct lines {
 	int from;                               /* what is read, never blocking; -1: it has ended */
-	int to;
+	int to;                                 /* a file; or a courier's socket, */
+	int stream;                             /* when this is not 0: what to ask it for */
 	const char *tag;                        /* before each line; "": none */
 	int lock;                               /* a file that all who write to `to` lock for it, -1: nobody else does */
 	int inside;                             /* in a line of which the beginning has been passed on */

@@ -398,6 +398,24 @@ need_mpi()
 	only_path=$PWD/bin refused 255 "mpirun is not in PATH: install Open MPI or MPICH, or load its module" ./sum
 }
 
+# ---- started by the user's mpirun -----------------------------------------------------------------------------
+
+@test "mpirun rankpool run: its ranks are the nodes" {
+	command -v mpirun >/dev/null || skip "no mpirun"
+	# shellcheck disable=SC2016
+	RANKPOOL_NODES=rank run -0 --separate-stderr mpi 3 "$RANKPOOL" run -N 2 --tag sh -c 'echo $RANKPOOL_RANK/$RANKPOOL_SIZE on $RANKPOOL_NODE'
+	[[ $(sort <<<"$output") == "[0] 0/6 on 0
+[1] 1/6 on 0
+[2] 2/6 on 1
+[3] 3/6 on 1
+[4] 4/6 on 2
+[5] 5/6 on 2" ]]
+	# shellcheck disable=SC2016
+	RANKPOOL_NODES=rank run --separate-stderr mpi 2 "$RANKPOOL" run -n 2 sh -c '[ $RANKPOOL_RANK = 0 ] || exit 9; sleep 60'
+	((status == 9))
+	[[ $stderr == *"rankpool run: rank 1 on "*" exited with status 9; the others are ended"* ]]
+}
+
 # ---- nodes: what is wrong with them ---------------------------------------------------------------------------
 
 @test "lists and files of hosts that make no sense" {

@@ -137,6 +137,20 @@ who='echo $RANKPOOL_RANK/$RANKPOOL_SIZE node $RANKPOOL_NODE local $RANKPOOL_LOCA
 	[[ $(sort <<<"$output") == *"2/3 node 1 local 0 on n1" ]]
 }
 
+@test "lines of copies on different nodes do not mix, and all bytes come through" {
+	# shellcheck disable=SC2016
+	on n0 --host n0:2,n1:2,n2:2 bash -c 'for i in {1..1500}; do printf %060d- 0; echo $RANKPOOL_RANK; done' >out
+	(($(wc -l <out) == 9000))
+	! grep -qvxE '0{60}-[0-5]' out || return
+	# shellcheck disable=SC2016
+	on n0 --host n0,n1 bash -c 'head -c 300000 /dev/zero | tr "\0" $RANKPOOL_RANK; echo' >out
+	[[ $(tr -s 01 <out | sort) == $'0\n1' ]]
+	head -c 2000000 /dev/urandom >bytes
+	# shellcheck disable=SC2016
+	on n0 --host n0,n1 sh -c '[ $RANKPOOL_RANK = 0 ] || cat bytes' >out
+	cmp bytes out
+}
+
 @test "this machine only manages when it is not named" {
 	run -0 on n0 --host n1:1,n2:2 sh -c "$who"
 	[[ $(sort <<<"$output" | sed 's/ node .//') == "0/3 local 0 on n1
