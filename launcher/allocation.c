@@ -71,7 +71,8 @@ static int expand_brackets(struct names *names, const char *at, const char *to)
 				return -1;
 			at += end;
 		}
-		if (last < first || last - first >= NODES_MOST || (*at != ',' && at != close) || (*at == ',' && at + 1 == close))
+		if (last < first || last - first >= NODES_MOST || (*at != ',' && at != close) ||
+		    (*at == ',' && at + 1 == close))
 			return -1;
 		for (unsigned long i = first; i <= last; i++) {
 			char number[24];
@@ -122,7 +123,8 @@ static int read_nodes(const char *list, struct hosts *hosts)
 	return r;
 }
 
-/* "2(x3),1": so many on each node, in the order of the nodes.  CPUs that nobody has `asked` to be filled are a limit only. */
+/* "2(x3),1": so many on each node, in the order of the nodes.  CPUs that nobody has `asked` to be filled are only a
+ * limit. */
 static int read_counts(const char *list, int asked, struct hosts *hosts)
 {
 	size_t node = 0;
@@ -169,8 +171,10 @@ static int find_slurm(struct allocation *a, const char *name)
 		const char *value = variable(counts[i]);
 
 		if (value)
-			return read_counts(value, asked, &a->hosts) == 0 ? 0 :
-			       fail(name, counts[i], value, "that is no list of numbers such as 2(x3),1 with one for each node");
+			return read_counts(value, asked, &a->hosts) == 0
+			               ? 0
+			               : fail(name, counts[i], value,
+			                      "that is no list of numbers such as 2(x3),1 with one for each node");
 	}
 	return 0;
 }
@@ -202,7 +206,9 @@ static int read_file(struct allocation *a, const char *what, const char *path, i
 	}
 	free(line);
 	fclose(file);
-	return r == 0 && a->hosts.count ? 0 : fail(name, what, path, "that file has no host with a number of slots on each line");
+	return r == 0 && a->hosts.count
+	               ? 0
+	               : fail(name, what, path, "that file has no host with a number of slots on each line");
 }
 
 static int find_pbs(struct allocation *a, const char *name)
@@ -231,7 +237,8 @@ static int find_lsf(struct allocation *a, const char *name)
 		unsigned long slots;
 		int n = digits(number, &slots);
 
-		if (n <= 0 || slots < 1 || (number[n] && number[n] != ' ') || hosts_add(&a->hosts, at, length, (unsigned)slots) < 0)
+		if (n <= 0 || slots < 1 || (number[n] && number[n] != ' ') ||
+		    hosts_add(&a->hosts, at, length, (unsigned)slots) < 0)
 			return fail(name, "LSB_MCPU_HOSTS", list, "that is no list such as a 2 b 4");
 		at = number + n;
 	}

@@ -7,7 +7,7 @@
 
 struct allocation {
 	const char *scheduler;                  /* "Slurm", "PBS", "LSF", "SGE"; NULL: this is no allocation */
-	struct hosts hosts;                     /* in the scheduler's order, slots as granted; hosts_locate() finds their places */
+	struct hosts hosts;                     /* in its order, slots as granted; hosts_locate() finds their places */
 };
 
 /* 0, also when there is none, or -1 after one line that begins with `name`: the variables make no sense.  Nothing is found

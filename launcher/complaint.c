@@ -138,7 +138,8 @@ static void say_signal(struct complaint *c, const char *text)
 		cli_say(c->name, "rank %s on %s was ended by %.*s", word_behind(text, "process rank", rank), node,
 		        (int)strcspn(signal, ".\n"), signal);
 	else
-		cli_say(c->name, "rankpool's own process on host %s was ended by %.*s", node, (int)strcspn(signal, ".\n"), signal);
+		cli_say(c->name, "rankpool's own process on host %s was ended by %.*s", node, (int)strcspn(signal, ".\n"),
+		        signal);
 	c->explained = 1;
 }
 
@@ -152,7 +153,8 @@ static void say_status(struct complaint *c, const char *text)
 		return;
 	rank = strrchr(word_behind(text, "Process name:", name), ',');
 	rank = rank ? rank + 1 : "?";
-	cli_say(c->name, "rank %.*s exited with status %s", (int)strcspn(rank, "]"), rank, word_behind(text, "Exit code:", code));
+	cli_say(c->name, "rank %.*s exited with status %s", (int)strcspn(rank, "]"), rank,
+	        word_behind(text, "Exit code:", code));
 	c->explained = 1;
 }
 
@@ -209,8 +211,8 @@ static int could_be_rule(const struct buffer *line)
 	return 1;
 }
 
-/* What says nothing to users: Open MPI's own errors behind the words that explain them, a race between its mpirun and ssh, and
- * that srun did not bind anything, as it was told. */
+/* What says nothing to users: Open MPI's own errors behind the words that explain them, a race between its mpirun and ssh,
+ * and that srun did not bind anything, as it was told. */
 static int is_noise(struct buffer *line)
 {
 	static const char *const noise[] = {
@@ -320,7 +322,8 @@ void complaint_pause(struct complaint *c)
 static const char *find_word(const char *text, const char *name, size_t length)
 {
 	for (const char *at = text; *at; at++)
-		if (strncasecmp(at, name, length) == 0 && (at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '.')) &&
+		if (strncasecmp(at, name, length) == 0 &&
+		    (at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '.')) &&
 		    !isalnum((unsigned char)at[length]) && at[length] != '-')
 			return at;
 	return NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* copies.c - starting copies of a program, waiting for them, and ending them together.
  *
- * Each is a process of the library's, bound by it to its place, on this node or another; what runs in it is the escort, which
- * starts the program.  What an escort is to know is in `ours` before the supervisors are forked, on every node. */
+ * Each is a process of the library's, bound by it to its place, on this node or another; what runs in it is the escort,
+ * which starts the program.  What an escort is to know is in `ours` before the supervisors are forked, on every node. */
 #include "copies.h"
 #include "cli.h"
 #include "courier.h"
@@ -129,7 +129,8 @@ static int start_one(struct state *state, int rank)
 		state->processes[rank] = rp_process_free(state->processes[rank]);
 		return -1;
 	}
-	state->polls[FIXED_POLLS + rank] = (struct pollfd){ .fd = rp_process_sentinel(state->processes[rank]), .events = POLLIN };
+	state->polls[FIXED_POLLS + rank] =
+		(struct pollfd){ .fd = rp_process_sentinel(state->processes[rank]), .events = POLLIN };
 	state->running++;
 	return 0;
 }
@@ -144,7 +145,8 @@ static int start_all(struct state *state)
 	}
 	for (int rank = 0; rank < state->count; rank++) {
 		if (state->copies->report)
-			cli_say(state->copies->name, "rank %d on %s: cpus %s", rank, state->infos[rank].host, state->infos[rank].cpus);
+			cli_say(state->copies->name, "rank %d on %s: cpus %s", rank, state->infos[rank].host,
+			        state->infos[rank].cpus);
 		if (start_one(state, rank) < 0)
 			return -1;
 	}
@@ -168,7 +170,8 @@ static void signal_all(struct state *state, int signal)
 		else if (!state->infos[rank].node)
 			kill(rp_process_pid(process), signal);
 		else if (!state->deaf++)
-			cli_say(state->copies->name, "%s cannot be passed on to other nodes than this one", strsignal(signal));
+			cli_say(state->copies->name, "%s cannot be passed on to other nodes than this one",
+			        strsignal(signal));
 	}
 }
 
@@ -214,7 +217,8 @@ static void say_end(const struct state *state, int rank, int code)
 	if (code == RP_UNKNOWN)
 		cli_say(state->copies->name, "rank %d on %s has ended, nobody knows how%s", rank, host, rest);
 	else if (code < 0)
-		cli_say(state->copies->name, "rank %d on %s was ended by signal %d (%s)%s", rank, host, -code, strsignal(-code), rest);
+		cli_say(state->copies->name, "rank %d on %s was ended by signal %d (%s)%s", rank, host, -code,
+		        strsignal(-code), rest);
 	else
 		cli_say(state->copies->name, "rank %d on %s exited with status %d%s", rank, host, code, rest);
 }
@@ -247,7 +251,8 @@ static void look_at_times(struct state *state)
 	if (state->limit >= 0 && now >= state->limit) {
 		state->limit = -1;
 		cli_say(state->copies->name, "the time limit of %g s is over; %d running cop%s ended",
-		        (double)state->copies->time_limit / (double)RP_SECOND, state->running, state->running == 1 ? "y is" : "ies are");
+		        (double)state->copies->time_limit / (double)RP_SECOND, state->running,
+		        state->running == 1 ? "y is" : "ies are");
 		end_all(state);
 		state->status = COPIES_TIME_OVER;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* courier.c - what copies on all nodes write, brought to the manager by whole lines.
  *
- * The pool has one worker on each node and as many tasks at any time, all alike, so that each worker has one: which of them a
- * task goes to makes no difference.  A courier whose escorts have all ended says so once and keeps its next task. */
+ * The pool has one worker on each node and as many tasks at any time, all alike, so that each worker has one: which of
+ * them a task goes to makes no difference.  A courier whose escorts have all ended says so once and keeps its next task. */
 #include "courier.h"
 #include "buffer.h"
 
@@ -209,8 +209,10 @@ int couriers_open(struct couriers *couriers, const struct rp_worker_info *copies
 	r = make_name(couriers->name);
 	memcpy(orders->name, couriers->name, sizeof orders->name);
 	if (r == 0)
-		r = rp_pool_new(&couriers->pool, RP_POOL(.workers_per_node = 1, .bind = "none", .init = init, .init_arg = orders,
-		                                         .init_arg_size = size), err);
+		r = rp_pool_new(&couriers->pool,
+		                RP_POOL(.workers_per_node = 1, .bind = "none", .init = init, .init_arg = orders,
+		                        .init_arg_size = size),
+		                err);
 	free(orders);
 	if (r < 0)
 		return -1;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* courier.h - what copies on all nodes write, brought to the manager by whole lines.
  *
- * mpirun passes on what ranks write as it comes, and may cut lines of one node to put those of another between.  So there is a
- * courier on every node, a worker of a pool: escorts give it frames, and each time the manager asks it brings those that
- * it has. */
+ * mpirun passes on what ranks write as it comes, and may cut lines of one node to put those of another between.  So there
+ * is a courier on every node, a worker of a pool: escorts give it frames, and each time the manager asks it brings those
+ * that it has. */
 #ifndef RP_LAUNCHER_COURIER_H
 #define RP_LAUNCHER_COURIER_H
 

@@ -271,7 +271,8 @@ int escort_run(const struct escort *escort, const struct rp_worker_info *worker,
 	state.signals = watch_signals();
 	error = state.signals < 0 ? errno : start(&state, worker, size, input, &lines);
 	if (error) {
-		cli_say(escort->name, "rank %d on %s: cannot execute %s: %s", worker->rank, worker->host, escort->path, strerror(error));
+		cli_say(escort->name, "rank %d on %s: cannot execute %s: %s", worker->rank, worker->host, escort->path,
+		        strerror(error));
 		return error == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
 	}
 	while (!state.ended)

@@ -117,7 +117,8 @@ static void end_mpirun(struct state *state)
 
 static void give_descriptors(struct state *state)
 {
-	const int descriptors[] = { state->relay.reader >= 0 ? state->relay.reader : STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	const int descriptors[] = { state->relay.reader >= 0 ? state->relay.reader : STDIN_FILENO, STDOUT_FILENO,
+		                    STDERR_FILENO };
 
 	if (state->first_fd >= 0 || handover_give(state->listener, descriptors, &state->first_fd) <= 0)
 		return;

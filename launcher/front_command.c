@@ -149,8 +149,9 @@ static unsigned long copies(const struct front *front)
 static int is_local(const char *variable, size_t length)
 {
 	static const char *const names[] = {
-		"BASH_*", "DBUS_*", "DISPLAY", "GPG_*", "HOME", "HOSTNAME", "LOGNAME", "LS_COLORS", "MAIL", "OLDPWD", "OMPI_*", "PMIX_*",
-		"PMI_*", "PRTE_*", "PWD", "SHELL", "SHLVL", "SLURM*", "SSH_*", "TERM", "TMPDIR", "USER", "XAUTHORITY", "XDG_*", "_",
+		"BASH_*", "DBUS_*", "DISPLAY", "GPG_*", "HOME", "HOSTNAME", "LOGNAME", "LS_COLORS", "MAIL", "OLDPWD",
+		"OMPI_*", "PMIX_*", "PMI_*", "PRTE_*", "PWD", "SHELL", "SHLVL", "SLURM*", "SSH_*", "TERM", "TMPDIR",
+		"USER", "XAUTHORITY", "XDG_*", "_",
 	};
 
 	for (size_t i = 0; i < length; i++)
@@ -192,7 +193,8 @@ static void set_if_unset(const char *const *names, const char *value)
 /* A host that does not answer is known within seconds, and nobody is asked for a password. */
 static void set_environment(const struct front_command *command)
 {
-	static const char *const open[] = { "OMPI_MCA_plm_rsh_args", "OMPI_MCA_plm_rsh_agent", "OMPI_MCA_orte_rsh_agent", NULL };
+	static const char *const open[] = { "OMPI_MCA_plm_rsh_args", "OMPI_MCA_plm_rsh_agent", "OMPI_MCA_orte_rsh_agent",
+		                            NULL };
 	static const char *const prrte[] = { "PRTE_MCA_plm_ssh_args", "PRTE_MCA_plm_ssh_agent", NULL };
 	static const char *const hydra[] = { "HYDRA_LAUNCHER_EXTRA_ARGS", "HYDRA_LAUNCHER", "HYDRA_LAUNCHER_EXEC", NULL };
 	static const char ssh[] = "-o BatchMode=yes -o ConnectTimeout=5";
@@ -200,7 +202,8 @@ static void set_environment(const struct front_command *command)
 	set_if_unset(open, ssh);
 	set_if_unset(prrte, ssh);
 	set_if_unset(hydra, ssh);
-	/* Copies that mpirun ends need no time for it: their supervisors clean up.  It would wait whenever a status is not 0. */
+	/* Copies that mpirun ends need no time for it: their supervisors clean up.  It would wait whenever a status is not
+	 * 0. */
 	for (int i = 0; i < 2 && !command->front->is_program; i++)
 		setenv(i ? "PRTE_MCA_odls_base_sigkill_timeout" : "OMPI_MCA_odls_base_sigkill_timeout", "0", 0);
 	if (command->front->oversubscribed)
@@ -231,7 +234,8 @@ static void add_srun(struct line *line, const struct front_command *command, con
 		add_all(line, (const char *const[]){ "-N", number(front->nodes->hosts.count), "--ntasks-per-node=1", NULL });
 	} else {
 		setenv("SLURM_HOSTFILE", hosts, 1);
-		add_all(line, (const char *const[]){ "-N", number(front->nodes->hosts.count), "--distribution=arbitrary", NULL });
+		add_all(line, (const char *const[]){ "-N", number(front->nodes->hosts.count), "--distribution=arbitrary",
+		                                     NULL });
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* handover.h - from the process that a user has started to the one that mpirun has started for it: standard input, output and
- * error, so that they do not go through mpirun. */
+/* handover.h - from the process that a user has started to the one that mpirun has started for it: standard input, output
+ * and error, so that they do not go through mpirun. */
 #ifndef RP_LAUNCHER_HANDOVER_H
 #define RP_LAUNCHER_HANDOVER_H
 

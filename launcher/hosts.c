@@ -157,8 +157,8 @@ int hosts_parse(struct hosts *hosts, const char *list, const char *name)
 		if (!wrong && hosts_add(hosts, host.data, host.size, slots) < 0)
 			wrong = "these are more than 65535 slots on one host";
 		if (wrong) {
-			cli_say(name, "--host %s: %s%.*s%s%s; write NAME or NAME:SLOTS with commas between, such as a:2,b", list,
-			        length ? "at " : "", (int)length, at, length ? ": " : "", wrong);
+			cli_say(name, "--host %s: %s%.*s%s%s; write NAME or NAME:SLOTS with commas between, such as a:2,b",
+			        list, length ? "at " : "", (int)length, at, length ? ": " : "", wrong);
 			return -1;
 		}
 		find(hosts, host.data, host.size)->listed = 1;
@@ -247,7 +247,8 @@ int hosts_read(struct hosts *hosts, const char *path, const char *name)
 		wrong = read_line(hosts, line);
 	}
 	if (wrong)
-		cli_say(name, "hostfile %s:%d: %s; write NAME, NAME:SLOTS or NAME slots=SLOTS on each line", path, number, wrong);
+		cli_say(name, "hostfile %s:%d: %s; write NAME, NAME:SLOTS or NAME slots=SLOTS on each line", path, number,
+		        wrong);
 	else if (ferror(file))
 		cli_say(name, "hostfile %s: %s", path, strerror(errno ? errno : EIO));
 	else if (hosts->count == before && !before)

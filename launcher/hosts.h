@@ -8,14 +8,14 @@
 enum host_place {
 	HOST_UNKNOWN,                           /* not looked for, or no name or address of a machine */
 	HOST_ELSEWHERE,
-	HOST_HERE,                              /* this machine: its name, with or without domain, or an address of its own */
+	HOST_HERE,                              /* this machine: its name, with or without domain, or its address */
 	HOST_SILENT                             /* the name service gave no answer in time */
 };
 
 struct host {
 	char *name;                             /* without brackets around an IPv6 address */
 	unsigned slots;                         /* at least 1 */
-	int said;                               /* a number was given, or the host more than once; else 1 stands for unknown */
+	int said;                               /* there was a number, or the host more than once; else nobody knows */
 	int listed;                             /* bare in a list: where that counts as one slot, as it does for mpirun */
 	enum host_place place;
 };
@@ -39,8 +39,8 @@ int hosts_add(struct hosts *hosts, const char *host, size_t length, unsigned slo
 /* The same for one that is not there yet. */
 void hosts_append(struct hosts *hosts, const char *host, size_t length, unsigned slots);
 
-/* Finds out the place of each, in at most some seconds, and puts this machine first, all its names made one.  Where each name
- * is known to be that of a machine of its own, as in a scheduler's list, nobody is asked for more than which one this is. */
+/* Finds out the place of each, in at most some seconds, and puts this machine first, all its names made one.  Where each
+ * name is known to be that of a machine of its own, as in a scheduler's list, only the one that this is is looked for. */
 void hosts_locate(struct hosts *hosts, int known);
 
 void hosts_free(struct hosts *hosts);

@@ -207,7 +207,8 @@ int mpirun_find(struct mpirun *ret, enum mpi_family family, int slurm, const cha
 		cli_say(name, "%s is %s's, but %s is needed: put the mpirun of %s first in PATH, or load its module", other,
 		        mpirun_family_name(family_of(seen)), mpirun_family_name(family), mpirun_family_name(family));
 	else
-		cli_say(name, "%s --version names neither Open MPI nor MPICH: put the mpirun of one of them first in PATH", other);
+		cli_say(name, "%s --version names neither Open MPI nor MPICH: put the mpirun of one of them first in PATH",
+		        other);
 	return -1;
 }
 

@@ -28,7 +28,8 @@ static int ssh_knows(const char *host)
 	if (!pipe)
 		return 0;
 	while (!known && fgets(line, sizeof line, pipe))
-		if (sscanf(line, "hostname %255s", name) == 1 && strcasecmp(name, host) != 0 && hosts_add(&one, name, strlen(name), 0) == 0) {
+		if (sscanf(line, "hostname %255s", name) == 1 && strcasecmp(name, host) != 0 &&
+		    hosts_add(&one, name, strlen(name), 0) == 0) {
 			hosts_locate(&one, 0);
 			known = one.items[0].place == HOST_ELSEWHERE || one.items[0].place == HOST_HERE;
 		}
@@ -70,7 +71,8 @@ static int check_names(const struct nodes *nodes, const char *name)
 	if (unknown.count) {
 		complaint_list(&unknown, &list);
 		cli_say(name, "host%s %s: %s; check the spelling, or /etc/hosts", unknown.count == 1 ? "" : "s", list.data,
-		        silent ? "the name service gave no answer in time" : "no machine of that name or address is known here");
+		        silent ? "the name service gave no answer in time"
+		               : "no machine of that name or address is known here");
 		buffer_free(&list);
 	}
 	silent = unknown.count > 0;

@@ -22,7 +22,8 @@ int passing_open(struct passing *passing, int stops)
 		if (before.sa_handler == SIG_IGN)
 			sigaddset(&passing->ignored, s);
 		/* nohup means it; a shell that starts something in the background does not. */
-		if (s == SIGPIPE || (s == SIGHUP && before.sa_handler == SIG_IGN) || (!stops && (s == SIGTSTP || s == SIGCONT)))
+		if (s == SIGPIPE || (s == SIGHUP && before.sa_handler == SIG_IGN) ||
+		    (!stops && (s == SIGTSTP || s == SIGCONT)))
 			continue;
 		sigaddset(&caught, s);
 	}

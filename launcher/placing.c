@@ -19,8 +19,9 @@ static const struct object {
 	const char *object;                     /* the library's; NULL: none that can be bound to */
 	int compact;                            /* ranks that are mapped by it are neighbours */
 } objects[] = {
-	{ "slot", NULL, 1 }, { "node", NULL, 0 }, { "hwthread", "pu", 1 }, { "pu", "pu", 1 }, { "core", "core", 1 },
-	{ "l3cache", "l3", 0 }, { "l3", "l3", 0 }, { "numa", "numa", 0 }, { "socket", "package", 0 }, { "package", "package", 0 },
+	{ "slot", NULL, 1 },        { "node", NULL, 0 },         { "hwthread", "pu", 1 }, { "pu", "pu", 1 },
+	{ "core", "core", 1 },      { "l3cache", "l3", 0 },      { "l3", "l3", 0 },       { "numa", "numa", 0 },
+	{ "socket", "package", 0 }, { "package", "package", 0 },
 };
 
 static const struct object *find_object(const char *word)
@@ -108,8 +109,9 @@ static int read_pattern(struct placing *p, struct mapping *m, char **rest)
 
 static int read_map_by(struct placing *p, struct mapping *m, const char *text, const char *name)
 {
-	static const char right[] = "write slot, hwthread, core, l3cache, numa, package, node or ppr:N:OBJECT, and behind it "
-	                            ":PE=N, :SPAN, :OVERSUBSCRIBE, :NOLOCAL or :HWTCPUS";
+	static const char right[] =
+		"write slot, hwthread, core, l3cache, numa, package, node or ppr:N:OBJECT, and behind it "
+		":PE=N, :SPAN, :OVERSUBSCRIBE, :NOLOCAL or :HWTCPUS";
 	char copy[128], *rest, *word;
 	const int is_counted = p->per_node != 0;
 	int r = 0;

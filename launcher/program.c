@@ -150,7 +150,8 @@ static int find_dynamic(const struct image *image, struct dynamic *ret)
 	for (size_t i = 0; i < image->segment_count; i++) {
 		const ElfW(Phdr) *s = &image->segments[i];
 
-		if (s->p_type == PT_DYNAMIC && is_inside(image, s->p_offset, s->p_filesz) && s->p_offset % sizeof(void *) == 0) {
+		if (s->p_type == PT_DYNAMIC && is_inside(image, s->p_offset, s->p_filesz) &&
+		    s->p_offset % sizeof(void *) == 0) {
 			ret->entries = (const void *)(image->bytes + s->p_offset);
 			ret->count = s->p_filesz / sizeof *ret->entries;
 		}

@@ -18,7 +18,7 @@ struct program {
 	char *path;
 	enum program_kind kind;
 	enum mpi_family family;                 /* of an MPI program */
-	int calls_init;                         /* of a pool program: it calls rp_init or rp_start, and can have several nodes */
+	int calls_init;                         /* of a pool program: rp_init or rp_start, so that it can have nodes */
 };
 
 /* Finds it as execvp would.  0, or PROGRAM_NOT_FOUND or PROGRAM_NOT_EXECUTABLE after one line that begins with `name`. */

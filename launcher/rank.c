@@ -241,8 +241,8 @@ int rank_become(const struct rank_wish *wish)
 		return r;
 	if (is_bound) {
 		if (bind_to_list(place.cpus) < 0)
-			return cli_fail(wish->name, "rank %d on %s: cannot bind to CPUs %s: %s", place.rank, place.host, place.cpus,
-			                strerror(errno));
+			return cli_fail(wish->name, "rank %d on %s: cannot bind to CPUs %s: %s", place.rank, place.host,
+			                place.cpus, strerror(errno));
 		set_threads(count_threads(place.cpus));
 	}
 	if (wish->report)

@@ -2,9 +2,9 @@
 /* run.c - rankpool run: ranked, pinned copies of a program, on this machine or on several.
  *
  * Programs are of three kinds.  Plain ones are started by an escort each (copies.c).  Processes of an MPI program have to be
- * started by mpirun: it starts this command instead, which binds itself to its place and becomes the program.  A program that
- * uses librankpool is started once, or once on every node, and told how many workers its pool has.  Where there are other
- * nodes, or mpirun is needed, this process goes on as the front. */
+ * started by mpirun: it starts this command instead, which binds itself to its place and becomes the program.  A program
+ * that uses librankpool is started once, or once on every node, and told how many workers its pool has.  Where there are
+ * other nodes, or mpirun is needed, this process goes on as the front. */
 #include "amount.h"
 #include "allocation.h"
 #include "buffer.h"
@@ -37,9 +37,11 @@ static const struct cli_option options[] = {
 	{ "n|np", CLI_TEXT, FIELD(copies), "N", "copies in all (default: one per core, or per slot of the hosts)" },
 	{ "N|npernode", CLI_TEXT, FIELD(per_node), "N", "copies on each node" },
 	{ "H|host", CLI_LIST, FIELD(hosts), "LIST", "nodes and their slots: a:2,b; repeatable" },
-	{ "hostfile|machinefile", CLI_LIST, FIELD(hostfiles), "FILE", "nodes in a file: \"a slots=2\" or \"a:2\" a line; repeatable" },
+	{ "hostfile|machinefile", CLI_LIST, FIELD(hostfiles), "FILE",
+	  "nodes in a file: \"a slots=2\" or \"a:2\" a line; repeatable" },
 	{ "map-by", CLI_TEXT, FIELD(map_by), "OBJ", "as mpirun: core, numa, node, ppr:2:package, core:PE=4, ..." },
-	{ "bind-to", CLI_TEXT, FIELD(bind_to), "OBJ", "bind each copy to a core, hwthread, l3cache, numa, package, or none" },
+	{ "bind-to", CLI_TEXT, FIELD(bind_to), "OBJ",
+	  "bind each copy to a core, hwthread, l3cache, numa, package, or none" },
 	{ "cpus", CLI_TEXT, FIELD(cpus), "LOC", "CPUs to use: hwloc locations (package:0, core:0-3) or a list" },
 	{ "report-bindings", CLI_FLAG, FIELD(report), NULL, "say on stderr where each copy runs" },
 	{ "tag|tag-output", CLI_FLAG, FIELD(tag), NULL, "begin each line of output with [rank]" },
@@ -107,7 +109,8 @@ static int check_program(struct run *run)
 	if (o->mpi && strcmp(o->mpi, "yes") == 0)
 		run->program.kind = PROGRAM_MPI;
 	if (run->program.kind == PROGRAM_MPI && o->keep_going)
-		return cli_fail(NAME, "--keep-going: %s is an MPI program, of which no process goes on when one has failed", run->words[0]);
+		return cli_fail(NAME, "--keep-going: %s is an MPI program, of which no process goes on when one has failed",
+		                run->words[0]);
 	if (run->program.kind == PROGRAM_POOL && (o->bind_to || o->map_by || o->tag || o->report))
 		return cli_fail(NAME, "%s: %s uses librankpool and starts its workers itself; -n says how many",
 		                o->bind_to ? "--bind-to" : o->map_by ? "--map-by" : o->tag ? "--tag" : "--report-bindings",
@@ -160,8 +163,13 @@ static int run_through_mpirun(struct run *run, int argc, char **argv)
 
 static struct escort make_escort(const struct run *run)
 {
-	return (struct escort){ .name = NAME, .path = run->program.path, .words = run->words, .lock = -1,
-		                .tagged = run->options.tag, .keep_mpi = run->options.mpi_env != NULL, .ignored = run->ignored };
+	return (struct escort){ .name = NAME,
+		                .path = run->program.path,
+		                .words = run->words,
+		                .lock = -1,
+		                .tagged = run->options.tag,
+		                .keep_mpi = run->options.mpi_env != NULL,
+		                .ignored = run->ignored };
 }
 
 static int run_copies(const struct run *run, int is_pool)

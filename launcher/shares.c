@@ -87,7 +87,8 @@ static int refuse(const struct share *share, uint64_t wanted)
 	struct buffer list = { 0 };
 
 	list_slots(share, &list);
-	cli_say(share->name, "%llu copies are more than the %llu slot%s of %s; name more slots, or use --map-by :OVERSUBSCRIBE",
+	cli_say(share->name,
+	        "%llu copies are more than the %llu slot%s of %s; name more slots, or use --map-by :OVERSUBSCRIBE",
 	        (unsigned long long)wanted, (unsigned long long)share->slots, share->slots == 1 ? "" : "s", list.data);
 	buffer_free(&list);
 	return -1;
@@ -107,8 +108,9 @@ static int share_per_node(struct share *share, uint64_t *ret)
 		*ret += share->counts[i];
 		if (share->known && !p->oversubscribe && share->counts[i] > hosts->items[i].slots &&
 		    (hosts->items[i].said || share->nodes->scheduler)) {
-			cli_say(share->name, "-N %u: host %s has %u slot%s; name more, or use --map-by :OVERSUBSCRIBE", p->per_node,
-			        hosts->items[i].name, hosts->items[i].slots, hosts->items[i].slots == 1 ? "" : "s");
+			cli_say(share->name, "-N %u: host %s has %u slot%s; name more, or use --map-by :OVERSUBSCRIBE",
+			        p->per_node, hosts->items[i].name, hosts->items[i].slots,
+			        hosts->items[i].slots == 1 ? "" : "s");
 			return -1;
 		}
 	}
@@ -191,7 +193,8 @@ static int share_out(struct share *share, int each, struct shares *ret)
 
 	if (p->per_node && share_per_node(share, &copies) < 0)
 		return -1;
-	if (!p->per_node && !copies && !p->per_object && share->known && !(share->nodes->scheduler && !share->nodes->hosts.items[0].said))
+	if (!p->per_node && !copies && !p->per_object && share->known &&
+	    !(share->nodes->scheduler && !share->nodes->hosts.items[0].said))
 		copies = share->slots;
 	if (!copies && !each)
 		return 0;

@@ -12,9 +12,22 @@
 #define UNUSED __attribute__((unused))
 
 static const char *const variables[] = {
-	"SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_NODELIST", "SLURM_JOB_CPUS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_NTASKS",
-	"SLURM_NTASKS_PER_NODE", "PBS_NODEFILE", "LSB_DJOB_HOSTFILE", "LSB_MCPU_HOSTS", "PE_HOSTFILE", "OMPI_COMM_WORLD_SIZE",
-	"PMIX_RANK", "PMI_RANK", "PMI_FD", "RANKPOOL_RANK",
+	"SLURM_JOB_ID",
+	"SLURM_JOB_NODELIST",
+	"SLURM_NODELIST",
+	"SLURM_JOB_CPUS_PER_NODE",
+	"SLURM_TASKS_PER_NODE",
+	"SLURM_NTASKS",
+	"SLURM_NTASKS_PER_NODE",
+	"PBS_NODEFILE",
+	"LSB_DJOB_HOSTFILE",
+	"LSB_MCPU_HOSTS",
+	"PE_HOSTFILE",
+	"OMPI_COMM_WORLD_SIZE",
+	"PMIX_RANK",
+	"PMI_RANK",
+	"PMI_FD",
+	"RANKPOOL_RANK",
 };
 
 static int outside(void **state UNUSED)
@@ -112,8 +125,9 @@ static void slurm_slots(void **state UNUSED)
 
 static void bad_slurm(void **state UNUSED)
 {
-	static const char *const names[] = { "n[1-", "n[1-3", "n[3-1]", "n[]", "n[a]", "n[1,]", "n1]", "n[1-9999999999]", ",n1",
-		                             "n1,", "n[0-99999999]", "n[1-60000],m[1-60000]" };
+	static const char *const names[] = { "n[1-", "n[1-3", "n[3-1]",        "n[]",
+		                             "n[a]", "n[1,]", "n1]",           "n[1-9999999999]",
+		                             ",n1",  "n1,",   "n[0-99999999]", "n[1-60000],m[1-60000]" };
 	static const char *const counts[] = { "2", "2(x3", "x", "2(x3),1,1", "0(x4)", "2(x4)x", "2,2,2,", "70000(x4)" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -36,7 +36,9 @@ static void expect(const char *words, int started, int is_program, const char *w
 	const size_t size = strlen(words);
 
 	for (size_t step = 1; step <= size; step += step < 8 ? 1 : 61) {
-		struct complaint c = { .name = "t", .hosts = &hosts, .fd = STDERR_FILENO, .is_program = is_program, .started = started };
+		struct complaint c = {
+			.name = "t", .hosts = &hosts, .fd = STDERR_FILENO, .is_program = is_program, .started = started
+		};
 		struct said said;
 
 		said_begin(&said);
@@ -55,8 +57,9 @@ static void known_blocks(void **state UNUSED)
 	       "t: mpirun refuses to run as root; --allow-run-as-root permits it\n");
 	expect(RULE "There are not enough slots available in the system\n" RULE, 0, 0,
 	       "t: mpirun has not enough slots; there are 4, on here, n1.site.org, n2\n");
-	expect(RULE "mpirun was unable to find the specified executable file, and\n\nNode:       n2\nExecutable: /x/prog\n" RULE, 0, 0,
-	       "t: cannot execute /x/prog on host n2: it has to be there, and executable, on every host\n");
+	expect(RULE
+	       "mpirun was unable to find the specified executable file, and\n\nNode:       n2\nExecutable: /x/prog\n" RULE,
+	       0, 0, "t: cannot execute /x/prog on host n2: it has to be there, and executable, on every host\n");
 	expect(RULE "mpirun noticed that process rank 3 with PID 0 on node n2 exited on signal 9 (Killed).\n" RULE, 1, 1,
 	       "t: rank 3 on n2 was ended by signal 9 (Killed)\n");
 	expect(RULE "mpirun noticed that process rank 3 with PID 0 on node n2 exited on signal 9 (Killed).\n" RULE, 1, 0,
@@ -84,7 +87,8 @@ static void hosts_that_are_not_reached(void **state UNUSED)
 	hosts.items[1].place = HOST_ELSEWHERE;
 	/* n22 is not n2. */
 	snprintf(words, sizeof words, "no route to n22\n%s", daemons);
-	expect(words, 0, 0, "no route to n22\nt: nothing could be started on here, n1.site.org, n2: mpirun has ended with status 1\n");
+	expect(words, 0, 0,
+	       "no route to n22\nt: nothing could be started on here, n1.site.org, n2: mpirun has ended with status 1\n");
 }
 
 static void what_ranks_write_is_passed_on(void **state UNUSED)
@@ -93,7 +97,8 @@ static void what_ranks_write_is_passed_on(void **state UNUSED)
 	expect("-- a list\n- of dashes\n---\n", 1, 0, "-- a list\n- of dashes\n---\n");
 	expect(RULE "words that nobody knows\n" RULE "more\n", 1, 0, RULE "words that nobody knows\n" RULE "more\n");
 	expect(RULE "no end to this", 1, 0, RULE "no end to this");
-	expect("[n1:00197] plm:rsh: Warning: setpgid(201,201) failed in parent\n[n1] all is well\n", 1, 0, "[n1] all is well\n");
+	expect("[n1:00197] plm:rsh: Warning: setpgid(201,201) failed in parent\n[n1] all is well\n", 1, 0,
+	       "[n1] all is well\n");
 }
 
 static void nothing_is_said_when_all_is_well(void **state UNUSED)

@@ -73,8 +73,13 @@ static void addresses(void **state UNUSED)
 static void bad_lists(void **state UNUSED)
 {
 	static const char *const bad[] = {
-		"", ",", "a,", ",a", "a,,b", "a:", "a:0", "a:x", "a:-1", "a:2:3", "a:65536", "a:99999999999999999999", "a b", "a;reboot",
-		"$(x)", "-oProxyCommand=x", "[::1", "[a]:2", "[::1]x", "[::1]:", "[]", "::1::2", "a:65535,a:1", "user@a", "a\n",
+		"",     ",",        "a,",          ",a",
+		"a,,b", "a:",       "a:0",         "a:x",
+		"a:-1", "a:2:3",    "a:65536",     "a:99999999999999999999",
+		"a b",  "a;reboot", "$(x)",        "-oProxyCommand=x",
+		"[::1", "[a]:2",    "[::1]x",      "[::1]:",
+		"[]",   "::1::2",   "a:65535,a:1", "user@a",
+		"a\n",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -97,7 +102,8 @@ static void files(void **state UNUSED)
 	struct hosts hosts = { 0 };
 	char path[64];
 
-	write_file("# the cluster\n\n  a slots=2 max_slots=8 # big\r\nb:3\nc\nc\n\td max-slots = 4\n[::1] slots = 2\ne", path);
+	write_file("# the cluster\n\n  a slots=2 max_slots=8 # big\r\nb:3\nc\nc\n\td max-slots = 4\n[::1] slots = 2\ne",
+	           path);
 	assert_int_equal(hosts_read(&hosts, path, "t"), 0);
 	assert_int_equal(hosts.count, 6);
 	expect_host(&hosts, 0, "a", 2, 1);
@@ -115,9 +121,12 @@ static void bad_files(void **state UNUSED)
 	static const struct {
 		const char *lines, *where;
 	} bad[] = {
-		{ "", "names no host" }, { "# nothing\n\n", "names no host" }, { "a\nb slots=\n", ":2: " }, { "a slots=0\n", ":1: " },
-		{ "a slots 2\n", ":1: " }, { "a 2\n", ":1: " }, { "a\n\nb:2 slots=2\n", ":3: " }, { "a slots=4 max_slots=2\n", ":1: " },
-		{ "a color=red\n", ":1: " }, { "a,b\n", ":1: " }, { "root@a\n", ":1: " }, { "-x\n", ":1: " },
+		{ "", "names no host" },          { "# nothing\n\n", "names no host" },
+		{ "a\nb slots=\n", ":2: " },      { "a slots=0\n", ":1: " },
+		{ "a slots 2\n", ":1: " },        { "a 2\n", ":1: " },
+		{ "a\n\nb:2 slots=2\n", ":3: " }, { "a slots=4 max_slots=2\n", ":1: " },
+		{ "a color=red\n", ":1: " },      { "a,b\n", ":1: " },
+		{ "root@a\n", ":1: " },           { "-x\n", ":1: " },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

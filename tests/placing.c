@@ -14,7 +14,8 @@ static struct placing read_words(const struct placing_words *words)
 	struct placing placing;
 
 	if (placing_read(&placing, words, "t") < 0)
-		fail_msg("--map-by %s --bind-to %s was refused", words->map_by ? words->map_by : "-", words->bind_to ? words->bind_to : "-");
+		fail_msg("--map-by %s --bind-to %s was refused", words->map_by ? words->map_by : "-",
+		         words->bind_to ? words->bind_to : "-");
 	return placing;
 }
 
@@ -45,7 +46,8 @@ static void binding_follows_the_mapping(void **state RP_UNUSED)
 
 static void numbers_and_modifiers(void **state RP_UNUSED)
 {
-	struct placing p = read_words(&(struct placing_words){ .copies = "12", .map_by = "core:PE=4,OVERSUBSCRIBE:nolocal" });
+	struct placing p =
+		read_words(&(struct placing_words){ .copies = "12", .map_by = "core:PE=4,OVERSUBSCRIBE:nolocal" });
 
 	assert_int_equal(p.copies, 12);
 	assert_int_equal(p.cpus_each, 4);
@@ -67,12 +69,29 @@ static void numbers_and_modifiers(void **state RP_UNUSED)
 static void what_is_refused(void **state RP_UNUSED)
 {
 	static const struct placing_words bad[] = {
-		{ .copies = "" }, { .copies = "-1" }, { .copies = "1x" }, { .copies = "65536" }, { .per_node = "0" }, { .map_by = "" },
-		{ .map_by = "moon" }, { .map_by = "ppr" }, { .map_by = "ppr:2" }, { .map_by = "ppr:0:node" }, { .map_by = "ppr:2:slot" },
-		{ .map_by = "core:PE=0" }, { .map_by = "core:PE=x" }, { .map_by = "core:fast" }, { .bind_to = "" }, { .bind_to = "slot" },
-		{ .bind_to = "core:fast" }, { .bind_to = "none", .cpus = "0" }, { .bind_to = "none", .map_by = "core:PE=2" },
-		{ .per_node = "2", .map_by = "ppr:2:node" }, { .per_node = "2", .map_by = "ppr:1:core" },
-		{ .map_by = "numa", .bind_to = "core:compact" }, { .map_by = "core", .bind_to = "core:spread" },
+		{ .copies = "" },
+		{ .copies = "-1" },
+		{ .copies = "1x" },
+		{ .copies = "65536" },
+		{ .per_node = "0" },
+		{ .map_by = "" },
+		{ .map_by = "moon" },
+		{ .map_by = "ppr" },
+		{ .map_by = "ppr:2" },
+		{ .map_by = "ppr:0:node" },
+		{ .map_by = "ppr:2:slot" },
+		{ .map_by = "core:PE=0" },
+		{ .map_by = "core:PE=x" },
+		{ .map_by = "core:fast" },
+		{ .bind_to = "" },
+		{ .bind_to = "slot" },
+		{ .bind_to = "core:fast" },
+		{ .bind_to = "none", .cpus = "0" },
+		{ .bind_to = "none", .map_by = "core:PE=2" },
+		{ .per_node = "2", .map_by = "ppr:2:node" },
+		{ .per_node = "2", .map_by = "ppr:1:core" },
+		{ .map_by = "numa", .bind_to = "core:compact" },
+		{ .map_by = "core", .bind_to = "core:spread" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -83,7 +102,8 @@ static void what_is_refused(void **state RP_UNUSED)
 		said_begin(&said);
 		r = placing_read(&placing, &bad[i], "t");
 		said_end(&said);
-		if (r != -1 || strncmp(said.text, "t: -", 4) != 0 || strchr(said.text, '\n') != said.text + strlen(said.text) - 1)
+		if (r != -1 || strncmp(said.text, "t: -", 4) != 0 ||
+		    strchr(said.text, '\n') != said.text + strlen(said.text) - 1)
 			fail_msg("number %zu: %d, %s", i, r, said.text);
 	}
 }

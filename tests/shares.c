@@ -76,9 +76,11 @@ static void slots_are_filled_in_order(void **state RP_UNUSED)
 
 static void more_than_there_are(void **state RP_UNUSED)
 {
-	expect_refusal(&(struct wish){ .hosts = "a:2,b", .placing = { .copies = 4 } }, "4 copies are more than the 3 slots of a:2, b:1");
+	expect_refusal(&(struct wish){ .hosts = "a:2,b", .placing = { .copies = 4 } },
+	               "4 copies are more than the 3 slots of a:2, b:1");
 	expect_refusal(&(struct wish){ .hosts = "a:2,b:4", .placing = { .per_node = 3 } }, "host a has 2 slots");
-	expect_refusal(&(struct wish){ .hosts = "a:4,b:4", .placing = { .per_node = 2, .copies = 5 } }, "room for 4 on 2 nodes");
+	expect_refusal(&(struct wish){ .hosts = "a:4,b:4", .placing = { .per_node = 2, .copies = 5 } },
+	               "room for 4 on 2 nodes");
 	expect(&(struct wish){ .hosts = "a:2,b", .placing = { .copies = 6, .oversubscribe = 1 } }, 6, 1, "a:4 b:2");
 	/* A bare name is one slot, and -N says otherwise. */
 	expect(&(struct wish){ .hosts = "a,b", .placing = { .per_node = 3 } }, 6, 0, "a:3 b:3");
