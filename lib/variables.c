@@ -26,10 +26,10 @@ struct environment {
 /* What mpirun, srun and rankpool itself tell a rank: a program that a command starts is no rank of that job. */
 static const char *const launchers[] = {
 	"HYDI_*", "HYDRA_*", "JSM_*", "MPIR*", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "OMPI_*", "PALS_*", "PMI2_*", "PMIX_*",
-	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_WORKERS",
+	"PMI_*", "PRTE_*", "RANKPOOL_FRONT", "RANKPOOL_MANAGER_ONLY", "RANKPOOL_NODES", "RANKPOOL_RUN_*", "RANKPOOL_WORKERS",
 	"SLURM_CPU_BIND*", "SLURM_DISTRIBUTION", "SLURM_GTIDS", "SLURM_HOSTFILE", "SLURM_LAUNCH_NODE_IPADDR",
-	"SLURM_LOCALID", "SLURM_MPI_TYPE", "SLURM_NODEID", "SLURM_PMI*", "SLURM_PROCID", "SLURM_SRUN_COMM_*",
-	"SLURM_STEP*", "SLURM_TASK_PID", NULL
+	"SLURM_LOCALID", "SLURM_MPI_TYPE", "SLURM_NODEID", "SLURM_OVERLAP", "SLURM_PMI*", "SLURM_PROCID",
+	"SLURM_SRUN_COMM_*", "SLURM_STEP*", "SLURM_TASK_PID", NULL
 };
 
 /* The user's word, which mpirun asks for and never sets. */
@@ -37,7 +37,7 @@ static const char *const permissions[] = { "OMPI_ALLOW_RUN_AS_ROOT*", "PRTE_ALLO
 
 /* Settings: the user's where no launcher is, which makes some of its own. */
 static const char *const settings[] = {
-	"HYDRA_*", "MPIR*", "OMPI_MCA_*", "PMIX_MCA_*", "PRTE_MCA_*", "SLURM_HOSTFILE", NULL
+	"HYDRA_*", "MPIR*", "OMPI_MCA_*", "PMIX_MCA_*", "PRTE_MCA_*", "SLURM_HOSTFILE", "SLURM_OVERLAP", NULL
 };
 
 static int is_in(const char *variable, const char *const *names)
