@@ -53,6 +53,34 @@ static int check_places(struct map *map)
 	return 0;
 }
 
+static int fail_contradiction(const char *option, const char *value, const char *map_by)
+{
+	return cli_fail(NAME, "%s %s and --map-by %s contradict each other", option, value, map_by);
+}
+
+/* mpirun's words for the same, and for how many there are. */
+static int check_mapping(struct map *map)
+{
+	const struct map_options *o = &map->options;
+	const struct placing_words words = { .map_by = o->map_by, .bind_to = o->bind, .cpus = o->cpus };
+	struct placing *p = &map->placing;
+
+	if (!o->map_by)
+		return 0;
+	if (placing_read(p, &words, NAME) < 0)
+		return CLI_FAILED;
+	if (p->not_here)
+		return cli_fail(NAME, "--map-by %s: --host and --hostfile say which nodes work", o->map_by);
+	if ((p->per_node || p->per_object) && o->jobs)
+		return fail_contradiction("-j", o->jobs, o->map_by);
+	if (p->cpus_each && o->cpus_per_worker)
+		return fail_contradiction("--cpus-per-worker", o->cpus_per_worker, o->map_by);
+	map->workers.bind = p->bind;
+	map->workers.cpus_per_worker |= p->cpus_each;
+	map->workers.fixed_per_node = p->per_node;
+	return 0;
+}
+
 static int check_environment(struct map *map)
 {
 	const char *text = map->options.mpi_env;
@@ -122,7 +150,14 @@ static int check_output(void)
 static int check_workers(struct map *map)
 {
 	struct workers *workers = &map->workers;
+	struct rp_pool_options all;
 
+	/* So many for each object of all nodes. */
+	if (map->placing.per_object) {
+		if (placing_options(&map->placing, &all, NAME) < 0)
+			return CLI_FAILED;
+		workers->fixed = all.workers;
+	}
 	if (workers_count(workers, inputs_listed(map->inputs), NAME) < 0)
 		return CLI_FAILED;
 	map->brief.workers = workers->total;
@@ -141,6 +176,8 @@ int map_check_options(struct map *map)
 		r = check_times(map);
 	if (!r)
 		r = check_places(map);
+	if (!r)
+		r = check_mapping(map);
 	if (!r)
 		r = check_environment(map);
 	return r;

@@ -7,12 +7,13 @@
 #include "cli.h"
 #include "inputs.h"
 #include "output.h"
+#include "placing.h"
 #include "workers.h"
 
 #define MAP_NAME "rankpool map"
 
 struct map_options {
-	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *time_limit, *mpi_env, *nodes;
+	const char *jobs, *cpus, *bind, *cpus_per_worker, *timeout, *time_limit, *mpi_env, *nodes, *map_by;
 	int keep_order, tag, dry_run, null, report_bindings, as_root;
 	struct cli_list files, hosts, hostfiles;
 };
@@ -21,6 +22,7 @@ struct map_options {
 struct map {
 	struct map_options options;
 	struct workers workers;
+	struct placing placing;                 /* what --map-by says */
 	struct brief brief;
 	int64_t time_limit;                     /* ns, 0: none */
 	struct inputs *inputs;

@@ -130,7 +130,8 @@ int workers_count(struct workers *workers, size_t listed, const char *name)
 	struct amount amount;
 	int count, r = 0;
 
-	workers->count = workers->per_node = 0;
+	workers->count = workers->fixed;
+	workers->per_node = workers->fixed_per_node;
 	/* That is a number of workers, and -j counts cores. */
 	if (workers->jobs)
 		unsetenv("RANKPOOL_WORKERS");

@@ -11,6 +11,7 @@ struct workers {
 	/* As the command line says it; NULL: not at all. */
 	const char *jobs, *cpus, *bind;
 	uint32_t cpus_per_worker;
+	uint32_t fixed, fixed_per_node;         /* how many, where something else than jobs says it; else 0 */
 	/* What workers_count makes of that. */
 	uint32_t count, per_node;               /* of these at most one is not 0 */
 	uint32_t total;                         /* on all nodes */

@@ -501,6 +501,14 @@ interrupted()
 	refused "--cpus-per-worker 0" --cpus-per-worker 0 'touch started;:' ::: a
 	refused "contradict" --cpus core:0 --bind-to none 'touch started;:' ::: a
 	refused "contradict" --cpus-per-worker 1 --bind-to none 'touch started;:' ::: a
+	refused "--map-by sofa" --map-by sofa 'touch started;:' ::: a
+	refused "contradict" --map-by ppr:2:node -j 3 'touch started;:' ::: a
+	refused "contradict" --map-by core:PE=2 --cpus-per-worker 1 'touch started;:' ::: a
+	refused "--bind-to" --map-by core --bind-to core:spread 'touch started;:' ::: a
+	[[ $(map --map-by ppr:3:node 'echo $RANKPOOL_SIZE;:' ::: a) == 3 ]]
+	[[ $(map --map-by ppr:3:package 'echo $RANKPOOL_SIZE;:' ::: a) == \
+		$((3 * $(map --bind-to package 'echo $RANKPOOL_SIZE;:' ::: a))) ]]
+	[[ $(map --map-by hwthread --bind-to none -j 2 'echo $RANKPOOL_SIZE;:' ::: a) == 2 ]]
 }
 
 @test "nodes" {
