@@ -6,6 +6,7 @@
 #include "copies.h"
 #include "cli.h"
 #include "courier.h"
+#include "environment.h"
 #include "passing.h"
 #include "relay.h"
 
@@ -318,8 +319,11 @@ static void release(struct state *state)
 static int begin(const struct copies *copies)
 {
 	struct rp_error err;
+	size_t count;
 
 	ours = *copies->escort;
+	if (ours.keep_mpi)
+		ours.kept = environment_for_commands(1, &count);
 	own_input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
 	ours.lock = memfd_create("lines", MFD_CLOEXEC);
 	if (own_input < 0 || ours.lock < 0)

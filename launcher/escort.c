@@ -100,17 +100,38 @@ static int is_named(const char *variable, const char *beginning)
 	return strncmp(variable, beginning, strlen(beginning)) == 0;
 }
 
-const char **escort_environment(const struct rp_worker_info *worker, int size, int keep_mpi)
+static int is_in(const char *variable, const char *const *list, size_t count)
+{
+	size_t length = strcspn(variable, "=") + 1;
+
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(list[i], variable, length) == 0)
+			return 1;
+	return 0;
+}
+
+/* What a front has told its copies is not for them, and what a program that has nodes of its own is to know for no other. */
+static int is_hidden(const char *variable, int has_nodes)
+{
+	return is_named(variable, HANDOVER_VARIABLE) || is_named(variable, "RANKPOOL_RUN_") ||
+	       (!has_nodes && is_named(variable, "RANKPOOL_"));
+}
+
+const char **escort_environment(const struct escort *escort, const struct rp_worker_info *worker, int size)
 {
 	size_t all, count = 0;
-	const char **list = environment_for_commands(keep_mpi, &all);
+	const char **list = environment_for_commands(escort->keep_mpi, &all);
 
-	/* What a front has told its copies, and what a program that has nodes of its own is to know. */
 	for (size_t i = 0; i < all; i++)
-		if (!is_named(list[i], HANDOVER_VARIABLE) && !is_named(list[i], "RANKPOOL_RUN_") &&
-		    !(worker && is_named(list[i], "RANKPOOL_")))
+		if (!is_hidden(list[i], !worker))
 			list[count++] = list[i];
 	list[count] = NULL;
+	for (const char **kept = escort->kept; kept && *kept; kept++)
+		if (!is_hidden(*kept, !worker) && !is_in(*kept, list, count)) {
+			list = resized(list, count + 2, sizeof *list);
+			list[count++] = *kept;
+			list[count] = NULL;
+		}
 	if (worker) {
 		add_number(&list, &count, "RANKPOOL_RANK", worker->rank);
 		add_number(&list, &count, "RANKPOOL_SIZE", size);
@@ -149,7 +170,7 @@ static int start(struct state *state, const struct rp_worker_info *worker, int s
                  const struct lines *lines)
 {
 	const struct escort *escort = state->escort;
-	const char **environment = escort_environment(escort->unranked ? NULL : worker, size, escort->keep_mpi);
+	const char **environment = escort_environment(escort, escort->unranked ? NULL : worker, size);
 	const int fds[] = { input, open_stream(&state->streams[OUT], lines, STDOUT_FILENO),
 		            open_stream(&state->streams[ERR], lines, STDERR_FILENO) };
 	int error = 0, way[2];

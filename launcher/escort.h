@@ -17,7 +17,8 @@ struct escort {
 	char **words;
 	int lock;                               /* a file that they lock to write, -1: there is one only */
 	int tagged;
-	int keep_mpi;                           /* the program gets what mpirun and srun have told this process */
+	int keep_mpi;                           /* the program gets what mpirun and srun have told this process, */
+	const char **kept;                      /* as it was before the library took it out; NULL: it is still there */
 	int unranked;                           /* it is one process, with a pool of that many workers */
 	sigset_t ignored;                       /* signals that were ignored when rankpool was started */
 };
@@ -31,6 +32,6 @@ int escort_run(const struct escort *escort, const struct rp_worker_info *worker,
 
 /* The environment of copy `worker` of `size`; no worker: of a program that has a pool of `size` workers, 0: as it likes.
  * The array is the caller's. */
-const char **escort_environment(const struct rp_worker_info *worker, int size, int keep_mpi);
+const char **escort_environment(const struct escort *escort, const struct rp_worker_info *worker, int size);
 
 #endif

@@ -249,7 +249,7 @@ int rank_become(const struct rank_wish *wish)
 		cli_say(wish->name, "rank %d on %s: cpus %s", place.rank, place.host, place.cpus);
 	if (escort->tagged)
 		return escort_run(escort, &place, size, -1, "");
-	execve(escort->path, escort->words, (char *const *)escort_environment(&place, size, 1));
+	execve(escort->path, escort->words, (char *const *)escort_environment(escort, &place, size));
 	cli_say(wish->name, "rank %d on %s: cannot execute %s: %s", place.rank, place.host, escort->path, strerror(errno));
 	return errno == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_NOT_EXECUTABLE;
 }

@@ -186,9 +186,12 @@ static int run_copies(const struct run *run, int is_pool)
 /* Nobody is needed beside it. */
 static int become_pool_program(const struct run *run)
 {
+	struct escort escort = make_escort(run);
+
+	escort.keep_mpi = 1;
 	if (run->placing.cpus && rank_bind_to(run->placing.cpus, NAME) < 0)
 		return CLI_FAILED;
-	execve(run->program.path, run->words, (char *const *)escort_environment(NULL, (int)run->placing.copies, 1));
+	execve(run->program.path, run->words, (char *const *)escort_environment(&escort, NULL, (int)run->placing.copies));
 	cli_say(NAME, "cannot execute %s: %s", run->program.path, strerror(errno));
 	return PROGRAM_NOT_EXECUTABLE;
 }

@@ -99,5 +99,5 @@ four="0/4 node 0 on n0 no no
 	mpicc -o hello "$top_srcdir/tests/cluster/hello.c"
 	job "--nodes=2 --ntasks-per-node=2" "$RANKPOOL run --allow-run-as-root ./hello" >out
 	cat out
-	[[ $(sort out) == $'0 of 4 on n0, 0 wrong\n1 of 4 on n0, 0 wrong\n2 of 4 on n1, 0 wrong\n3 of 4 on n1, 0 wrong' ]]
+	[[ $(sort out) == $'0 of 4 on n0: right\n1 of 4 on n0: right\n2 of 4 on n1: right\n3 of 4 on n1: right' ]]
 }
