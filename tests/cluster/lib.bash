@@ -201,8 +201,8 @@ cluster_on()
 	(cluster_enter "$@")
 }
 
-# cluster_mpirun ARGUMENTS...: mpirun, or MPIRUN, which is that of MPICH when MPI_NAME says so, on n0, over all nodes with one
-# slot each; ended after CLUSTER_TIMEOUT seconds (60).
+# cluster_mpirun ARGUMENTS...: mpirun, or MPIRUN, which is that of MPICH when MPI_NAME says so, on n0, over all nodes with
+# one slot each; ended after CLUSTER_TIMEOUT seconds (60).
 cluster_mpirun()
 {
 	local hosts=--host
