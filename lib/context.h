@@ -33,7 +33,7 @@ struct context {
 	const struct process_starter *starter;  /* how rp_process_start forks once there is a supervisor; NULL: here */
 	const struct process_starter *far_starter;      /* and on another node; NULL: there is none */
 	struct far_process *far_processes;      /* that have not ended, as their nodes' agents know them */
-	struct hub *hub;                        /* of the station */
+	struct hub *hub;                        /* of the station; closed and still there as long as pools refer to it */
 	int nodes;                              /* of the run time; 0 stands for 1 */
 	int ranks;                              /* of the MPI job on this node; 0: there is no job */
 	struct arena *arena;                    /* this process's, made when first needed */

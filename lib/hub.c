@@ -21,6 +21,7 @@
 #define NAP_BUSY INT64_C(1000000)
 #define NAP_IDLE INT64_C(20000000)
 #define YIELDS 20                               /* looks without a nap after an event */
+#define GOODBYE INT64_C(2000000000)             /* ns that maps get to end after the program's call to end all */
 
 /* A question that an agent has not answered yet. */
 struct question {
@@ -37,11 +38,14 @@ struct known_function {
 };
 
 struct hub {
-	struct link *link;
+	struct link *link;                      /* the thread's, and gone with it */
+	struct link_node *nodes;                /* what there is to know of them, for as long as there is a hub */
+	int node_count;
 	const struct hub_listener *listener;
 	_Atomic uint64_t numbers;
 	_Atomic uint32_t bell;                  /* futex of the thread */
 	_Atomic int stopping;
+	_Atomic int closed;                     /* the thread does nothing more; set under the lock, when no errand waits */
 	_Atomic int busy;
 
 	pthread_mutex_t lock;                   /* guards the errands */
@@ -50,6 +54,7 @@ struct hub {
 	pthread_mutex_t functions_lock;
 	struct known_function *functions;
 	size_t function_count;
+	uint64_t function_numbers;
 
 	/* The thread's own. */
 	struct question *questions;
@@ -57,6 +62,7 @@ struct hub {
 	struct hub_activity *activities;
 	int64_t lost_due;                       /* when to look for silence again */
 	int64_t active;                         /* when anything happened last */
+	int deaf;                               /* nothing more is sent */
 	char *lost;                             /* per node */
 };
 
@@ -66,11 +72,17 @@ struct hub *hub_new(struct link *link, const struct hub_listener *listener)
 
 	if (!hub)
 		return NULL;
-	hub->lost = calloc((size_t)link_nodes(link), 1);
-	if (!hub->lost) {
+	hub->node_count = link_nodes(link);
+	hub->lost = calloc((size_t)hub->node_count, 1);
+	hub->nodes = calloc((size_t)hub->node_count, sizeof *hub->nodes);
+	if (!hub->lost || !hub->nodes) {
+		free(hub->lost);
+		free(hub->nodes);
 		free(hub);
 		return NULL;
 	}
+	for (int i = 0; i < hub->node_count; i++)
+		hub->nodes[i] = *link_node(link, i);
 	hub->link = link;
 	hub->listener = listener;
 	hub->last = &hub->first;
@@ -87,18 +99,19 @@ struct hub *hub_free(struct hub *hub)
 	pthread_mutex_destroy(&hub->functions_lock);
 	free(hub->functions);
 	free(hub->lost);
+	free(hub->nodes);
 	free(hub);
 	return NULL;
 }
 
 int hub_nodes(const struct hub *hub)
 {
-	return link_nodes(hub->link);
+	return hub->node_count;
 }
 
 const struct link_node *hub_node(const struct hub *hub, int node)
 {
-	return link_node(hub->link, node);
+	return &hub->nodes[node];
 }
 
 struct link *hub_link(struct hub *hub)
@@ -117,6 +130,11 @@ int hub_has_lost(const struct hub *hub)
 int hub_is_lost(const struct hub *hub, int node)
 {
 	return hub->lost[node];
+}
+
+int hub_is_closed(const struct hub *hub)
+{
+	return atomic_load(&hub->closed);
 }
 
 uint64_t hub_number(struct hub *hub)
@@ -145,12 +163,20 @@ void hub_stop(struct hub *hub)
 
 void hub_send_on_errand(struct hub *hub, struct hub_errand *errand, void (*f)(struct hub *hub, void *user), void *user)
 {
+	int closed;
+
 	*errand = (struct hub_errand){ .f = f, .user = user };
 	pthread_mutex_lock(&hub->lock);
-	*hub->last = errand;
-	hub->last = &errand->next;
+	closed = atomic_load(&hub->closed);
+	if (!closed) {
+		*hub->last = errand;
+		hub->last = &errand->next;
+	}
 	pthread_mutex_unlock(&hub->lock);
-	hub_ring(hub);
+	if (closed)
+		f(hub, user);
+	else
+		hub_ring(hub);
 }
 
 static int run_errands(struct hub *hub)
@@ -231,12 +257,24 @@ static void say_lost(const struct hub *hub, int node, char *text, size_t size)
 
 static void add_question(struct hub *hub, const struct letter *letter, struct question *question)
 {
+	/* 0 is the number of what is no question. */
+	if (!++hub->question_number)
+		hub->question_number = 1;
 	*question = (struct question){
-		.next = hub->questions, .number = ++hub->question_number, .node = letter->node,
+		.next = hub->questions, .number = hub->question_number, .node = letter->node,
 		.answered = letter->answered, .user = letter->user,
 	};
 	hub->questions = question;
 	((struct wire *)(void *)(uintptr_t)letter->header)->call = question->number;
+}
+
+static int cannot_be_asked(const struct hub *hub, int node, char *text, size_t size)
+{
+	if (hub->deaf)
+		snprintf(text, size, "the run time has ended");
+	else if (hub->lost[node])
+		say_lost(hub, node, text, size);
+	return hub->deaf || hub->lost[node];
 }
 
 /* In the thread: hands a letter to the link. */
@@ -244,11 +282,11 @@ static void post(struct hub *hub, void *user)
 {
 	struct letter *letter = user;
 	struct question *question = letter->answered ? malloc(sizeof *question) : NULL;
-	char text[128];
+	char text[128] = "out of memory";
 
-	if (letter->answered && (hub->lost[letter->node] || !question)) {
-		say_lost(hub, letter->node, text, sizeof text);
-		refuse(letter->answered, letter->user, question ? -ENOLINK : -ENOMEM, question ? text : "out of memory");
+	if (cannot_be_asked(hub, letter->node, text, sizeof text) || (letter->answered && !question)) {
+		if (letter->answered)
+			refuse(letter->answered, letter->user, question ? -ENOLINK : -ENOMEM, text);
 		free(question);
 		free(letter);
 		return;
@@ -360,6 +398,17 @@ static int announce(struct hub *hub, const struct wire_function *message, struct
 	return r;
 }
 
+/* Of their own, as messages have no more than 32 bits for them. */
+static uint64_t number_function(struct hub *hub)
+{
+	uint64_t number;
+
+	pthread_mutex_lock(&hub->functions_lock);
+	number = ++hub->function_numbers;
+	pthread_mutex_unlock(&hub->functions_lock);
+	return number;
+}
+
 int64_t hub_function(struct hub *hub, const void *fn, struct rp_error *err)
 {
 	struct wire_function message = { .wire = { .kind = WIRE_FUNCTION } };
@@ -371,7 +420,7 @@ int64_t hub_function(struct hub *hub, const void *fn, struct rp_error *err)
 	r = function_identify(fn, &message.function, err);
 	if (r < 0)
 		return r;
-	number = message.wire.id = hub_number(hub);
+	number = message.wire.id = number_function(hub);
 	r = announce(hub, &message, err);
 	if (r == 0 && add_function(hub, fn, number) < 0)
 		r = error_set(err, -ENOMEM, "out of memory");
@@ -454,6 +503,8 @@ static void end_message(void *user, int node, const void *header, size_t size, v
 		activity = find_activity(hub, wire->id);
 		if (activity)
 			activity->acts->end(activity, node, header, into, sizes, parts);
+		for (int i = 0; !activity && i < parts; i++)
+			free(into[i]);          /* it ended while this came in, so none of that is the caller's */
 		break;
 	case WIRE_DONE:
 		hub->listener->done(header, parts && into[0] ? into[0] : "", parts > 1 ? into[1] : NULL,
@@ -561,18 +612,46 @@ static int look(struct hub *hub, const struct link_receiver *receiver)
 	return count + step_activities(hub);
 }
 
+/* What still goes on with other nodes is told that there will be none.  Whoever waits for that is about to go, unless it is
+ * the thread that ends the program, in a handler of its own. */
+static int64_t begin_to_stop(struct hub *hub, int64_t now)
+{
+	for (int i = 1; i < hub_nodes(hub); i++)
+		if (!hub->lost[i])
+			hub->listener->lost(i, "the run time has ended");
+	return now + GOODBYE;
+}
+
+/* Errands that come later are run by whoever brings them, and find nothing that could be sent or would be answered. */
+static void close_hub(struct hub *hub)
+{
+	int closed;
+
+	hub->deaf = 1;
+	do {
+		run_errands(hub);
+		pthread_mutex_lock(&hub->lock);
+		closed = !hub->first;
+		atomic_store(&hub->closed, closed);
+		pthread_mutex_unlock(&hub->lock);
+	} while (!closed);
+}
+
 void hub_run(struct hub *hub)
 {
 	const struct link_receiver receiver = { begin_message, end_message, hub };
 	const struct wire end = { .kind = WIRE_END };
+	int64_t until = 0, now = 0;
 	int quiet = 0;
 
-	while (!atomic_load(&hub->stopping) || hub->questions) {
+	while (!until || hub->questions || (hub->activities && now < until)) {
 		uint32_t bell = atomic_load(&hub->bell);
 		int events = look(hub, &receiver);
-		int64_t now = clock_now();
 
+		now = clock_now();
 		look_for_silence(hub, now);
+		if (!until && atomic_load(&hub->stopping))
+			until = begin_to_stop(hub, now);
 		if (events) {
 			hub->active = now;
 			quiet = 0;
@@ -580,7 +659,7 @@ void hub_run(struct hub *hub)
 			nap(hub, bell, now, &quiet);
 		}
 	}
-	run_errands(hub);
+	close_hub(hub);
 	for (int i = 1; i < hub_nodes(hub); i++)
 		if (!hub->lost[i])
 			link_send(hub->link, i, &end, sizeof end, NULL, 0, NULL, NULL);

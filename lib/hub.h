@@ -33,12 +33,15 @@ struct hub_listener {
 	void (*tick)(void);                     /* now and then, at least every few milliseconds while anything runs */
 };
 
-/* In the thread that owns the link: serves until hub_stop was called, then tells all agents to end. */
+/* In the thread that owns the link: serves until hub_stop was called, then tells all agents to end.  After that a hub is
+ * closed: it may still be asked and answers that the run time has ended, so it need not be freed before all who could do so
+ * are gone. */
 struct hub *hub_new(struct link *link, const struct hub_listener *listener);
 void hub_run(struct hub *hub);
 void hub_stop(struct hub *hub);
 struct hub *hub_free(struct hub *hub);
 
+int hub_is_closed(const struct hub *hub);
 int hub_nodes(const struct hub *hub);
 const struct link_node *hub_node(const struct hub *hub, int node);
 
@@ -65,7 +68,8 @@ void hub_ask(struct hub *hub, struct hub_call *call, int node, const void *heade
              int count);
 int64_t hub_await(struct hub_call *call);
 
-/* Has the hub's thread call f(user) soon; does not wait.  `memory` is the caller's and free again when f is called. */
+/* Has the hub's thread call f(user) soon; does not wait.  `memory` is the caller's and free again when f is called.  A hub
+ * that is closed calls it at once, in the caller's thread. */
 struct hub_errand {
 	struct hub_errand *next;
 	void (*f)(struct hub *hub, void *user);

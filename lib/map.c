@@ -296,7 +296,7 @@ static int run(struct map *map, const struct rp_map_options *options, struct rp_
 
 	if (r == 0)
 		r = check_items(map, err);
-	if (r == 0 && map->pool->hub && map->count) {
+	if (r == 0 && map->pool->hub && map->count && !pool_is_over(map->pool)) {
 		number = hub_function(map->pool->hub, (void *)map->fn, &e);
 		r = number < 0 ? error_set(err, (int)number, "%s: %.400s", map->what, e.text) : 0;
 		map->function = (uint32_t)number;

@@ -362,7 +362,6 @@ static void end_pools(void)
 {
 	for (struct rp_pool *pool = context_get()->pools; pool; pool = pool->next) {
 		end_workers(pool);
-		pool->hub = NULL;
 		if (!pool->own_supervisor)
 			pool->supervisor = NULL;
 	}

@@ -64,7 +64,7 @@ struct hub *runtime_hub(void)
 {
 	struct hub *hub = context_get()->hub;
 
-	return hub && hub_nodes(hub) > 1 ? hub : NULL;
+	return hub && hub_nodes(hub) > 1 && !hub_is_closed(hub) ? hub : NULL;
 }
 
 const char *rp_version(void)

@@ -61,12 +61,16 @@ static void end_supervisor(void)
 	context->supervisor = supervisor_free(context->supervisor);
 }
 
+static void drop_hub(struct context *context)
+{
+	context->hub = hub_free(context->hub);
+}
+
 /* The other nodes first: they are told to end by the thread that minds them. */
 static void end_all(void)
 {
 	struct context *context = context_get();
 
-	context->hub = NULL;
 	context->far_starter = NULL;
 	context->nodes = context->ranks = 0;
 	context->station = station_close(context->station);
@@ -130,11 +134,13 @@ static int start_here(struct context *context, int lends, struct rp_error *err)
 	return r < 0 ? error_set(err, r, "%s", e.text) : 0;
 }
 
+/* One that was made before stays, with its supervisor. */
 static void undo_start(struct context *context)
 {
+	if (--context->starts)
+		return;
 	end_supervisor();
 	context->starter = NULL;
-	context->starts = 0;
 }
 
 /* Every process of an MPI job comes here, and all but rank 0 stay until the job is over: without the lock. The
@@ -150,6 +156,7 @@ static int join_job(struct context *context, const struct launch *launch, int *r
 		undo_start(context);
 		return r;
 	}
+	drop_hub(context);
 	context->hub = station_hub(context->station);
 	context->nodes = hub_nodes(context->hub);
 	context->ranks = hub_node(context->hub, 0)->ranks;
@@ -225,6 +232,7 @@ int rp_finalize(void)
 	if (!context->pools && !context->processes && !context->orphans) {
 		arena = context->arena;
 		context->arena = NULL;
+		drop_hub(context);
 	}
 	context_unlock();
 	arena_free(arena);

@@ -161,7 +161,6 @@ struct station *station_close(struct station *station)
 		return NULL;
 	hub_stop(station->hub);
 	pthread_join(station->thread, NULL);
-	hub_free(station->hub);
 	free(station);
 	return NULL;
 }

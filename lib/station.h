@@ -26,9 +26,10 @@ struct station_duty {
  * -EPROTO: the launcher and MPI do not agree, or ranks run different versions. */
 int station_open(struct station **ret, const struct station_duty *duty, int *ret_status, struct rp_error *err);
 
+/* The caller's, to be freed after the station was closed, when nobody can use it any more. */
 struct hub *station_hub(struct station *station);
 
-/* The manager's end: all other ranks leave. */
+/* The manager's end: all other ranks leave, the hub is closed. */
 struct station *station_close(struct station *station);
 
 #endif
