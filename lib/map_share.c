@@ -80,11 +80,11 @@ int map_await_share(const struct map *map, const struct wave *wave)
 	if (!share)
 		return 0;
 	for (;;) {
-		uint32_t seen = pool_ended(map->pool);
+		uint32_t seen = pool_ended(map->pool), away = atomic_load(&share->away);
 
 		if (atomic_exchange(&share->returned, 0) || pool_is_over(map->pool))
 			return 1;
-		if (!atomic_load(&share->away))
+		if (!away)
 			return 0;
 		share_want(share);
 		pool_wait(map->pool, seen, CLOCK_NEVER);

@@ -180,9 +180,13 @@ static uint32_t local_left(struct share *share)
 /* 1 when it got something. */
 static int feed(struct share *share, struct share_node *node)
 {
-	uint32_t in_hand = reserved(share), left = in_hand + local_left(share), begin, count;
+	uint32_t in_hand, left, begin, count;
 
-	if (!left || !node->most || (node->batches >= CREDIT && node->items >= node->workers))
+	if (!node->most || (node->batches >= CREDIT && node->items >= node->workers))
+		return 0;
+	in_hand = reserved(share);
+	left = in_hand + local_left(share);
+	if (!left)
 		return 0;
 	count = batch_size(share, node, left);
 	if (!in_hand)
@@ -197,7 +201,7 @@ static int feed(struct share *share, struct share_node *node)
 /* The local workers have nothing: they get their part of what is in hand. */
 static int feed_local(struct share *share)
 {
-	uint32_t in_hand, part, begin, count;
+	uint32_t in_hand, part, begin, count, sum = 0;
 
 	if (!share->crew->size || !share->reserve_count || !atomic_load(&share->idle))
 		return 0;
@@ -207,10 +211,12 @@ static int feed_local(struct share *share)
 	while (part && share->reserve_count) {
 		count = take_reserved(share, part, &begin);
 		part -= count;
+		sum += count;
 		set_states(share, begin, count, RP_PENDING);
-		atomic_fetch_sub(&share->away, count);
 	}
+	/* In this order: whoever sees that nothing is away any more sees that something has come back. */
 	atomic_store(&share->returned, 1);
+	atomic_fetch_sub(&share->away, sum);
 	crew_tell(share->crew);
 	return 1;
 }
@@ -260,6 +266,15 @@ static int is_still(const struct share *share)
 	return 1;
 }
 
+static void say_ended(struct share *share)
+{
+	for (int i = 0; i < share->node_count; i++)
+		while (share->nodes[i].list)
+			share_remove_batch(&share->nodes[i], share->nodes[i].list);
+	atomic_store(&share->ended, 1);
+	wait_wake(&share->ended, 1);
+}
+
 /* The map's thread has no more use for the share: it goes once nothing touches the caller's memory. */
 static int try_end(struct share *share)
 {
@@ -269,16 +284,26 @@ static int try_end(struct share *share)
 		return 0;
 	hub_remove(share->hub, &share->activity);
 	for (int i = 0; i < share->node_count; i++) {
-		struct share_node *node = &share->nodes[i];
+		const struct share_node *node = &share->nodes[i];
 
-		while (node->list)
-			share_remove_batch(node, node->list);
 		if (node->knows && !hub_is_lost(share->hub, node->node))
 			link_send(hub_link(share->hub), node->node, &message, sizeof message, NULL, 0, NULL, NULL);
 	}
-	atomic_store(&share->ended, 1);
-	wait_wake(&share->ended, 1);
+	say_ended(share);
 	return 1;
+}
+
+/* Those with idle workers come first: what was taken back for them is not to go back to where it came from. */
+static int feed_nodes(struct share *share)
+{
+	int count = 0;
+
+	for (int i = 0; i < share->node_count; i++)
+		if (share->nodes[i].items < share->nodes[i].workers)
+			count += feed(share, &share->nodes[i]);
+	for (int i = 0; !count && i < share->node_count; i++)
+		count += feed(share, &share->nodes[i]);
+	return count;
 }
 
 static int step(struct hub_activity *activity)
@@ -291,8 +316,7 @@ static int step(struct hub_activity *activity)
 	if (atomic_load(&share->crew->stop) > CREW_CLOSES)
 		return 0;
 	count += feed_local(share);
-	for (int i = 0; i < share->node_count; i++)
-		count += feed(share, &share->nodes[i]);
+	count += feed_nodes(share);
 	if (!count)
 		count += take_back(share);
 	return count;
@@ -315,7 +339,10 @@ static const struct hub_acts acts = {
 
 static void add(struct hub *hub, void *user)
 {
-	hub_add(hub, user);
+	if (hub_is_closed(hub))
+		share_give_up(user, "the run time has ended");
+	else
+		hub_add(hub, user);
 }
 
 int share_begin(struct share *share, struct rp_error *err)
@@ -363,8 +390,9 @@ static void begin_end(struct hub *hub, void *user)
 {
 	struct share *share = user;
 
-	(void)hub;
 	share->ending = 1;
+	if (hub_is_closed(hub))
+		say_ended(share);
 }
 
 void share_end(struct share *share)

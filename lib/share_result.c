@@ -18,6 +18,12 @@ static struct share_batch *find_batch(struct share_node *node, uint64_t id)
 }
 
 /* Where the results of a good batch belong they are received at once; all else is looked at first. */
+static int is_direct(const struct share *share, const struct wire_result *result, const struct share_batch *batch,
+                     size_t size)
+{
+	return result->all_good && share->out && size == batch->count * share->out_size;
+}
+
 void share_begin_message(struct hub_activity *activity, int number, const void *header, const size_t *sizes, int parts,
                          void **into)
 {
@@ -34,7 +40,7 @@ void share_begin_message(struct hub_activity *activity, int number, const void *
 	}
 	batch = find_batch(node, result->batch);
 	for (int i = 0; batch && i < parts; i++) {
-		if (i == 3 && result->all_good && share->out) {
+		if (i == 3 && is_direct(share, result, batch, sizes[i])) {
 			into[i] = share->out + batch->begin * share->out_size;
 			node->receiving++;
 		} else if (sizes[i]) {
@@ -103,12 +109,14 @@ static void settle_states(struct share *share, const struct share_batch *batch, 
 	atomic_fetch_sub(&share->away, batch->left);
 }
 
-/* A node that had no memory for a batch gets smaller ones, and none when that was one item. */
+/* A node that had no memory for a batch gets smaller ones, and none when that was one item.  Of a batch that was not begun
+ * items are given back from its end. */
 static void refused(struct share *share, struct share_node *node, struct share_batch *batch,
                     const struct wire_result *result)
 {
-	node->most = batch->count / 2;
-	if (batch->left && share_reserve(share, batch->begin, batch->begin + batch->count) < 0)
+	if (batch->count / 2 < node->most)
+		node->most = batch->count / 2;
+	if (batch->left && share_reserve(share, batch->begin, batch->begin + batch->left) < 0)
 		share_give_up(share, "out of memory");
 	if (!node->most && share_workers(share) == 0)
 		share_give_up(share, result->text);
@@ -153,9 +161,11 @@ static void take_result(struct share *share, struct share_node *node, const stru
 	struct share_batch *batch = find_batch(node, result->batch);
 	void *direct = result->all_good && share->out && batch ? share->out + batch->begin * share->out_size : NULL;
 
-	if (direct && parts > 3 && into[3] == direct)
-		node->receiving--;
-	if (batch && !share->ending) {
+	int received = direct && parts > 3 && into[3] == direct;
+
+	node->receiving -= (uint32_t)received;
+	/* What has reached the caller's memory counts, also when nobody waits for it any more. */
+	if (batch && (!share->ending || received)) {
 		if (result->error)
 			refused(share, node, batch, result);
 		else if (is_whole(share, result, batch, into, sizes, parts))
@@ -170,19 +180,45 @@ static void take_result(struct share *share, struct share_node *node, const stru
 			free(into[i]);
 }
 
+/* Who has item `at`, and up to where in *end it has all that follow.  What a node gave back may have come to it again, in a
+ * newer batch. */
+static struct share_batch *find_holder(const struct share_node *node, uint32_t at, uint32_t *end)
+{
+	struct share_batch *holder = NULL;
+
+	for (struct share_batch *batch = node->list; batch; batch = batch->next) {
+		if (batch->begin <= at && at < batch->begin + batch->count)
+			holder = batch;
+		else if (batch->begin > at && batch->begin < *end)
+			*end = batch->begin;
+	}
+	if (holder && holder->begin + holder->count < *end)
+		*end = holder->begin + holder->count;
+	return holder;
+}
+
+/* Batches that follow one another may have given one range together. */
+static void take_from_batches(struct share_node *node, uint32_t begin, uint32_t end)
+{
+	while (begin < end) {
+		uint32_t stop = end;
+		struct share_batch *holder = find_holder(node, begin, &stop);
+
+		if (holder)
+			holder->left -= stop - begin;
+		begin = stop;
+	}
+}
+
 static void take_given(struct share *share, struct share_node *node, const struct wire_given *given,
                        const struct wire_range *ranges)
 {
 	node->taking = 0;
 	node->dry = !given->count;
+	if (given->count && !ranges && !share->ending)
+		share_give_up(share, "out of memory");
 	for (uint32_t i = 0; ranges && i < given->count; i++) {
-		struct share_batch *batch = node->list;
-
-		while (batch && (ranges[i].begin < batch->begin || ranges[i].begin >= batch->begin + batch->count))
-			batch = batch->next;
-		if (!batch)
-			continue;
-		batch->left -= ranges[i].end - ranges[i].begin;
+		take_from_batches(node, ranges[i].begin, ranges[i].end);
 		node->items -= ranges[i].end - ranges[i].begin;
 		if (share_reserve(share, ranges[i].begin, ranges[i].end) < 0)
 			share_give_up(share, "out of memory");
