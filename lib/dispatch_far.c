@@ -45,6 +45,15 @@ int far_choose(struct rp_pool *pool, struct pool_node **ret)
 	return 1;
 }
 
+void far_drop(struct rp_future *future)
+{
+	const struct wire_recall message = {
+		.wire = { .kind = WIRE_DROP, .id = future->far }, .pool = future->pool->id,
+	};
+
+	hub_post(future->pool->hub, future->node->node, &message, sizeof message, NULL, 0, NULL, NULL);
+}
+
 int far_send(struct rp_future *future, struct pool_node *node)
 {
 	struct rp_pool *pool = future->pool;
@@ -69,6 +78,8 @@ int far_send(struct rp_future *future, struct pool_node *node)
 	node->futures = future;
 	node->tasks++;
 	hub_busy(pool->hub, 1);
+	if (future->unwanted)
+		far_drop(future);
 	return 0;
 }
 
@@ -93,15 +104,6 @@ static struct rp_future *find(const struct rp_pool *pool, uint64_t far)
 			if (future->far == far)
 				return future;
 	return NULL;
-}
-
-void far_drop(struct rp_future *future)
-{
-	const struct wire_recall message = {
-		.wire = { .kind = WIRE_DROP, .id = future->far }, .pool = future->pool->id,
-	};
-
-	hub_post(future->pool->hub, future->node->node, &message, sizeof message, NULL, 0, NULL, NULL);
 }
 
 /* ---- taking back ----------------------------------------------------------------------------------------- */
