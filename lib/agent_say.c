@@ -2,6 +2,8 @@
 /* agent_say.c - what the agent answers, and the functions that it has been told of. */
 #include "agent_inner.h"
 
+#include "supervisor.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,8 @@ void agent_learn(struct agent *agent, struct letter *letter)
 		return;
 	}
 	r = function_resolve(&says->function, &function, &err);
+	if (r >= 0)
+		r = supervisor_teach(agent->supervisor, function, &err);
 	if (r >= 0)
 		r = remember(agent, (uint32_t)says->wire.id, function);
 	if (r == -ENOMEM && !*err.text)

@@ -16,6 +16,7 @@ struct arena;
 struct environment;
 struct far_process;
 struct hub;
+struct image;
 struct place;
 struct process_starter;
 struct rp_pool;
@@ -55,6 +56,7 @@ struct context {
 	int hooked;                             /* atexit has been called */
 	struct supervisor *left;                /* a parent's: of no use here, but no leak either */
 	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
+	struct image *image;                    /* in a supervisor's child: what to make of functions */
 	struct topology *topology;              /* this machine's, loaded when first needed */
 	sigset_t ignored;                       /* signals that were ignored when the program was started */
 	int pidfds;                             /* whether the system has them: 1, -1, 0: not asked yet */

@@ -9,6 +9,7 @@
 #include "context.h"
 #include "hub.h"
 #include "runtime.h"
+#include "supervisor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -354,7 +355,12 @@ int dispatch_make(struct rp_future **ret, struct rp_pool *pool, rp_task_fn *fn, 
 int dispatch_number(struct rp_future *future, struct rp_error *err)
 {
 	struct rp_pool *pool = future->pool;
-	int64_t number = pool->hub ? hub_function(pool->hub, (void *)future->fn, err) : 0;
+	int64_t number = 0;
+
+	if (pool->supervisor)
+		number = supervisor_teach(pool->supervisor, (void *)future->fn, err);
+	if (number == 0 && pool->hub)
+		number = hub_function(pool->hub, (void *)future->fn, err);
 
 	if (number < 0) {
 		forget(future);

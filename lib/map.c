@@ -8,6 +8,7 @@
 #include "job.h"
 #include "map_share.h"
 #include "options.h"
+#include "supervisor.h"
 #include "wave.h"
 
 #include <errno.h>
@@ -288,19 +289,31 @@ static int conclude(const struct map *map, struct rp_error *err)
 	return code;
 }
 
+/* To all who may run it. */
+static int name_function(struct map *map, struct rp_error *err)
+{
+	const struct rp_pool *pool = map->pool;
+	struct rp_error e;
+	int64_t number = 0;
+
+	if (pool->supervisor)
+		number = supervisor_teach(pool->supervisor, (void *)map->fn, &e);
+	if (number == 0 && pool->hub)
+		number = hub_function(pool->hub, (void *)map->fn, &e);
+	if (number < 0)
+		return error_set(err, (int)number, "%s: %.400s", map->what, e.text);
+	map->function = (uint32_t)number;
+	return 0;
+}
+
 static int run(struct map *map, const struct rp_map_options *options, struct rp_error *err)
 {
 	int r = check_map(map, options, err);
-	struct rp_error e;
-	int64_t number;
 
 	if (r == 0)
 		r = check_items(map, err);
-	if (r == 0 && map->pool->hub && map->count && !pool_is_over(map->pool)) {
-		number = hub_function(map->pool->hub, (void *)map->fn, &e);
-		r = number < 0 ? error_set(err, (int)number, "%s: %.400s", map->what, e.text) : 0;
-		map->function = (uint32_t)number;
-	}
+	if (r == 0 && map->count && !pool_is_over(map->pool))
+		r = name_function(map, err);
 	map->worst = RP_OK;
 	for (size_t base = 0; r == 0 && base < map->count; base += RANGE_MOST)
 		r = run_wave(map, base, err);

@@ -203,7 +203,10 @@ static int start_processes(struct rp_pool *pool, struct rp_error *err)
 			return r;
 		pool->own_supervisor = 1;
 	}
-	return supervisor_open(pool->supervisor, pool->crew, err);
+	r = pool->crew->init ? supervisor_teach(pool->supervisor, (void *)pool->crew->init, err) : 0;
+	if (r == 0 && pool->crew->exit)
+		r = supervisor_teach(pool->supervisor, (void *)pool->crew->exit, err);
+	return r < 0 ? r : supervisor_open(pool->supervisor, pool->crew, err);
 }
 
 static void join_threads(struct rp_pool *pool)

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "context.h"
 #include "descriptor.h"
+#include "image.h"
 #include "job.h"
 #include "message.h"
 #include "spawn.h"
@@ -34,6 +35,8 @@
 #define STARTS_MOST 3                           /* deaths in a row before the worker was ready */
 #define FORKS_MOST 50
 #define IDLE INT64_C(1000000000)                /* after which free memory goes back */
+#define TARGET_MISSING 127                      /* exit code of a process that has no target, as a shell's
+                                                * of a command */
 #define STOPPED INT64_C(3000000000)             /* ns between two looks: this process was stopped, or the machine slept */
 
 /* A worker's place in the supervisor's books. */
@@ -322,6 +325,19 @@ static struct gang *find_gang(const struct supervision *s, const struct crew *cr
 	return gang;
 }
 
+/* In the child: nobody but the user can be told that what it should run is not there. */
+static rp_target *find_target(const struct process_call *call)
+{
+	struct rp_error err;
+	void *target = image_function(context_get()->image, (void *)call->target, &err);
+
+	if (!target) {
+		dprintf(STDERR_FILENO, "rankpool: %s: %s\n", call->name, err.text);
+		_exit(TARGET_MISSING);
+	}
+	return (rp_target *)(uintptr_t)target;
+}
+
 static int start_charge(struct supervision *s, struct birth *birth, int *ret_pidfd)
 {
 	struct process_call call = {
@@ -337,6 +353,7 @@ static int start_charge(struct supervision *s, struct birth *birth, int *ret_pid
 	if (pid == 0) {
 		close_own(s);
 		arena_forked(s->arena);
+		call.target = find_target(&call);
 		process_run(&call);
 	}
 	if (pid < 0) {

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "context.h"
 #include "descriptor.h"
+#include "image.h"
 #include "job.h"
 #include "message.h"
 #include "supervise.h"
@@ -28,6 +29,7 @@
 struct supervisor {
 	pthread_mutex_t lock;                   /* one request at a time */
 	struct arena *arena;
+	struct image *image;                    /* what its children have of the program */
 	pid_t pid;
 	int pidfd;
 	int socket;
@@ -71,6 +73,7 @@ static pid_t fork_it(struct supervisor *supervisor, int *pair)
 	context_fd_remove(pair[1]);
 	pid = spawn_fork(SPAWN_GROUP | SPAWN_SUBREAPER | SPAWN_OUTLIVE, NULL, &supervisor->pidfd);
 	if (pid == 0) {
+		context_get()->image = supervisor->image;
 		arena_forked(supervisor->arena);
 		supervise(pair[1], supervisor->arena, manager, self, supervisor->pulse);
 	}
@@ -89,6 +92,10 @@ int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error
 
 	*ret = NULL;
 	if (r == 0) {
+		supervisor->image = image_new(arena);
+		r = supervisor->image ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
 		atomic_store(pulse, 0);
 		supervisor->pulse = pulse;
 		pthread_mutex_init(&supervisor->lock, NULL);
@@ -102,6 +109,8 @@ int supervisor_new(struct supervisor **ret, struct arena *arena, struct rp_error
 		close_own(pair[0]);
 		close_own(pair[1]);
 		arena_drop(arena, (const void *)pulse);
+		if (supervisor)
+			image_free(supervisor->image);
 		free(supervisor);
 		return error_set(err, r, "cannot start the supervisor: %s", strerror(-r));
 	}
@@ -121,6 +130,7 @@ void supervisor_end(struct supervisor *supervisor)
 
 void supervisor_forked(struct supervisor *supervisor)
 {
+	image_forked(supervisor->image);
 	free(supervisor);
 }
 
@@ -132,9 +142,15 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
 	close_own(supervisor->socket);
 	close_own(supervisor->pidfd);
 	arena_drop(supervisor->arena, (const void *)supervisor->pulse);
+	image_free(supervisor->image);
 	pthread_mutex_destroy(&supervisor->lock);
 	free(supervisor);
 	return NULL;
+}
+
+int supervisor_teach(struct supervisor *supervisor, const void *fn, struct rp_error *err)
+{
+	return image_teach(supervisor->image, fn, err);
 }
 
 int supervisor_lives(struct supervisor *supervisor)
@@ -252,6 +268,11 @@ pid_t supervisor_start(struct supervisor *supervisor, const struct process_call 
 
 	if (!birth)
 		return error_set(err, -ENOMEM, "%s: no memory for %zu bytes of argument", call->name, call->arg_size);
+	r = supervisor_teach(supervisor, (void *)call->target, err);
+	if (r < 0) {
+		arena_drop(supervisor->arena, birth);
+		return r;
+	}
 	memset(birth, 0, sizeof *birth);
 	birth->target = call->target;
 	birth->flags = call->flags;

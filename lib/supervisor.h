@@ -19,6 +19,10 @@ struct supervisor *supervisor_free(struct supervisor *supervisor);
 /* In a forked child: forgets the parent's handle. */
 void supervisor_forked(struct supervisor *supervisor);
 
+/* Before a function is given to any of its children: sees to it that they know it, also when its module was loaded since.
+ * Negative: the module cannot be named. */
+int supervisor_teach(struct supervisor *supervisor, const void *fn, struct rp_error *err);
+
 /* 0 once it has been killed. */
 int supervisor_lives(struct supervisor *supervisor);
 

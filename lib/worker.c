@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "context.h"
+#include "image.h"
 #include "job.h"
 #include "ticket.h"
 
@@ -39,6 +40,8 @@ struct rp_task {
 	void *local;
 	uint64_t done;                          /* towards max_tasks */
 	struct rp_worker_info info;
+	rp_task_fn *fn;                         /* of the job that it works in */
+	struct rp_error lacking;                /* why a function cannot be had: lacking() is called instead */
 };
 
 /* Drops what a task left behind that nobody gets. */
@@ -113,13 +116,29 @@ static void settle_item(struct rp_task *task, struct job *job, uint32_t i, int c
 	clean(task);
 }
 
+static int lacking(struct rp_task *task, const void *in, void *out)
+{
+	(void)in;
+	(void)out;
+	return rp_task_fail(task, "%s", task->lacking.text) ? task->lacking.code : 0;
+}
+
+/* What the manager's function is here.  Threads are the manager's own. */
+static rp_task_fn *function_of(struct rp_task *task, rp_task_fn *fn)
+{
+	struct image *image = task->crew->kind == RP_THREADS ? NULL : context_get()->image;
+	void *here = image_function(image, (void *)fn, &task->lacking);
+
+	return here ? (rp_task_fn *)(uintptr_t)here : lacking;
+}
+
 /* The hot loop: items and results of fixed sizes, nothing to look up.  Per item: a store that says which one it is, the
  * call, a store that says that it is done. */
 static void run_plain(struct rp_task *task, struct job *job, uint32_t begin, uint32_t end)
 {
 	_Atomic uint64_t *current = &task->crew->slots[task->slot].current;
 	_Atomic uint8_t *states = job->states;
-	rp_task_fn *fn = job->fn;
+	rp_task_fn *fn = task->fn;
 	const size_t base = job->base, in_size = job->in ? job->in_size : 0, out_size = job->out ? job->out_size : 0;
 	uintptr_t in = (uintptr_t)job->in + begin * in_size, out = (uintptr_t)job->out + begin * out_size;
 
@@ -159,7 +178,7 @@ static void run_checked(struct rp_task *task, struct job *job, uint32_t begin, u
 		task->index = job->base + i;
 		task->out = job->out ? job->out + i * job->out_size : NULL;
 		atomic_signal_fence(memory_order_seq_cst);
-		settle_item(task, job, i, job->fn(task, item, task->out));
+		settle_item(task, job, i, task->fn(task, item, task->out));
 		atomic_signal_fence(memory_order_seq_cst);
 	}
 }
@@ -207,7 +226,7 @@ static void run_ticket(struct rp_task *task, struct ticket *ticket)
 	task->arg = ticket->arg;
 	task->arg_size = ticket->arg_size;
 	task->ticket = ticket;
-	code = ticket->fn(task, ticket->in, ticket->out);
+	code = function_of(task, ticket->fn)(task, ticket->in, ticket->out);
 	task->ticket = NULL;
 	flush();
 	ticket->rank = (int32_t)task->slot;
@@ -263,6 +282,7 @@ static uint32_t claim_size(const struct rp_task *task, const struct job *job, ui
 
 static void adopt_job(struct rp_task *task, const struct job *job)
 {
+	task->fn = function_of(task, job->fn);
 	task->seed = job->seed;
 	task->in_size = job->in_size;
 	task->out_size = job->out ? job->out_size : 0;
@@ -332,7 +352,7 @@ static int call_hook(struct rp_task *task, rp_task_fn *hook)
 	task->out_size = 0;
 	task->arg = NULL;
 	task->arg_size = 0;
-	code = hook(task, crew->init_arg, NULL);
+	code = function_of(task, hook)(task, crew->init_arg, NULL);
 	discard_reply(task);
 	flush();
 	return code;

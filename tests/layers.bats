@@ -7,7 +7,7 @@ load lib
 # Floors of lib/, lowest first.  A file NAME_more.c is part of module NAME.
 floors=(
 	"context error options clock descriptor"
-	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function variables"
+	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function image variables"
 	"process sync channel"
 	"crew job ticket supervise supervisor worker"
 	"agent link wire hub share"
