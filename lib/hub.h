@@ -47,7 +47,7 @@ const struct link_node *hub_node(const struct hub *hub, int node);
 
 int hub_has_lost(const struct hub *hub);        /* any node; for the hub's thread */
 
-/* A number that no pool, map, task, process or function had before. */
+/* A number that no pool, map, task or process had before. */
 uint64_t hub_number(struct hub *hub);
 
 /* The function's number, known to all nodes: asked once.  Negative errno and which node does not have it. */

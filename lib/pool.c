@@ -416,6 +416,8 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 		r = open_crew(pool, &o, err);
 	if (r == 0)
 		r = ship_init_arg(pool, &o, err);
+	if (r == 0 && pool->hub)
+		r = pool_name_functions(pool, &o, err);
 	if (r == 0)
 		r = o.kind == RP_THREADS ? start_threads(pool, err) : start_processes(pool, err);
 	if (r == 0)

@@ -35,7 +35,8 @@ struct rp_pool {
 	uint32_t thread_count;                  /* started and not yet joined */
 	uint32_t workers;                       /* over all nodes */
 	struct hub *hub;                        /* NULL: no other node has workers */
-	uint64_t id;                            /* by which the nodes know it */
+	uint64_t id;                            /* by which the nodes know it, */
+	uint32_t init, exit;                    /* and these functions; 0: there is none */
 	struct pool_node *nodes;                /* those, without the manager's own */
 	int node_count;
 	_Atomic uint32_t staying;               /* nodes whose workers have not left yet */

@@ -52,16 +52,15 @@ int pool_spread(struct rp_pool *pool, struct hub *hub, const struct rp_pool_opti
 
 /* ---- opening --------------------------------------------------------------------------------------------- */
 
-static int number_functions(struct rp_pool *pool, const struct rp_pool_options *o, struct wire_pool *message,
-                            struct rp_error *err)
+int pool_name_functions(struct rp_pool *pool, const struct rp_pool_options *o, struct rp_error *err)
 {
 	int64_t init = o->init ? hub_function(pool->hub, (void *)o->init, err) : 0, end;
 
 	if (init < 0)
 		return (int)init;
 	end = o->exit ? hub_function(pool->hub, (void *)o->exit, err) : 0;
-	message->init = (uint32_t)init;
-	message->exit = (uint32_t)end;
+	pool->init = (uint32_t)init;
+	pool->exit = (uint32_t)end;
 	return end < 0 ? (int)end : 0;
 }
 
@@ -98,18 +97,17 @@ int pool_open_nodes(struct rp_pool *pool, const struct rp_pool_options *o, struc
 	message.wire.kind = WIRE_OPEN;
 	message.wire.id = pool->id;
 	message.size = pool->workers;
-	r = number_functions(pool, o, &message, err);
-	if (r == 0) {
-		for (int i = 0; i < pool->node_count; i++) {
-			message.workers = pool->nodes[i].workers;
-			message.first_rank = pool->nodes[i].first_rank;
-			hub_ask(pool->hub, &calls[i], pool->nodes[i].node, &message, sizeof message, parts, 2);
-		}
-		r = gather(pool, calls, err);
-		atomic_store(&pool->staying, (uint32_t)pool->node_count);
-		if (r < 0)
-			pool_close_nodes(pool);
+	message.init = pool->init;
+	message.exit = pool->exit;
+	for (int i = 0; i < pool->node_count; i++) {
+		message.workers = pool->nodes[i].workers;
+		message.first_rank = pool->nodes[i].first_rank;
+		hub_ask(pool->hub, &calls[i], pool->nodes[i].node, &message, sizeof message, parts, 2);
 	}
+	r = gather(pool, calls, err);
+	atomic_store(&pool->staying, (uint32_t)pool->node_count);
+	if (r < 0)
+		pool_close_nodes(pool);
 	free((void *)(uintptr_t)parts[0].data);
 	free(calls);
 	return r;

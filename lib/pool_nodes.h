@@ -11,6 +11,9 @@ struct hub_listener;
 int pool_spread(struct rp_pool *pool, struct hub *hub, const struct rp_pool_options *options, uint32_t *ret_here,
                 struct rp_error *err);
 
+/* Sees to it that all nodes have initializer and exit function, before any worker runs one.  Negative: one has not. */
+int pool_name_functions(struct rp_pool *pool, const struct rp_pool_options *options, struct rp_error *err);
+
 /* Opens the pool on the other nodes; when one refuses, all close it again. */
 int pool_open_nodes(struct rp_pool *pool, const struct rp_pool_options *options, struct rp_error *err);
 
