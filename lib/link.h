@@ -59,7 +59,8 @@ int link_here(const struct link *link);         /* this rank's own node */
 int link_send(struct link *link, int node, const void *header, size_t size, const struct rp_bytes *parts, int count,
               void (*sent)(void *user), void *user);
 
-/* Moves what can be moved, sends beats when they are due.  How many things have happened; 0: nothing. */
+/* Moves what can be moved, sends beats when they are due.  How many things have happened, signs of life not counted; 0:
+ * nothing. */
 int link_poll(struct link *link, const struct link_receiver *receiver);
 
 /* 1 while messages are on their way, out or in: MPI moves them only while it is polled. */

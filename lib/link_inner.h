@@ -108,6 +108,7 @@ struct link {
 	int64_t now;                            /* of the poll that is going on, or was last */
 	int64_t beat_due;
 	struct letter beat;
+	int signs;                              /* of life, in and out, among what the last poll has done */
 	/* Requests under way; done and status are what MPI_Testsome fills. */
 	int count, capacity;
 	int fixed;                              /* room for all requests but those of letters to be sent, */

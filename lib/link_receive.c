@@ -179,6 +179,7 @@ void link_came(struct link *link, struct ride ride, const MPI_Status *status, in
 	}
 	peer->heard = link->now;
 	if (in && in->letter.kind == LETTER_BEAT) {
+		link->signs++;
 		recycle(link, in);
 		return;
 	}
