@@ -2,6 +2,7 @@
 /* link.c - mpirun bench/link NAME [SIZE]: makes one measurement of messages between nodes, and prints nanoseconds.
  *
  *	send SIZE       from rank 0 to 1, per message       bare-send SIZE  by MPI_Send and MPI_Recv
+ *	                                                bare-in, bare-out SIZE  from one array into another, to rank 1 or 0
  *	ping            a small message there and back      bare-ping       by MPI_Send and MPI_Recv
  *	poll            rank 0's look at nothing, while the others sleep
  *
@@ -16,6 +17,8 @@
 #include <time.h>
 
 #define BYTES ((size_t)2 << 30)                 /* that a measurement of a rate sends */
+#define ARRAY ((size_t)128 << 20)               /* of a measurement that sends one, */
+#define ARRAYS 5                                /* as often */
 #define PINGS 20000
 #define POLLS 200000
 #define FLIGHT 4                                /* messages under way */
@@ -121,6 +124,44 @@ static double send_bare(struct rank *rank)
 	return (double)(clock_now() - start) / count;
 }
 
+/* As the items of a map are sent, which are in memory of their own each. */
+static double send_array(struct rank *rank, int to)
+{
+	size_t count = ARRAY / rank->size;
+	char *array = malloc(count * rank->size), done = 0;
+	int here = link_here(rank->link), size = (int)rank->size;
+	int64_t start = 0;
+
+	if (!array)
+		MPI_Abort(MPI_COMM_WORLD, 1);
+	memset(array, 1, count * rank->size);
+	for (int round = -1; round < ARRAYS; round++) {
+		MPI_Barrier(MPI_COMM_WORLD);
+		start = round == 0 ? clock_now() : start;
+		for (size_t i = 0; i < count; i++)
+			if (here != to)
+				MPI_Send(array + i * rank->size, size, MPI_BYTE, to, 0, MPI_COMM_WORLD);
+			else
+				MPI_Recv(array + i * rank->size, size, MPI_BYTE, !to, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+	}
+	if (here == to)
+		MPI_Send(&done, 1, MPI_CHAR, !to, 0, MPI_COMM_WORLD);
+	else
+		MPI_Recv(&done, 1, MPI_CHAR, to, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+	free(array);
+	return (double)(clock_now() - start) / (double)count / ARRAYS;
+}
+
+static double send_in(struct rank *rank)
+{
+	return send_array(rank, 1);
+}
+
+static double send_out(struct rank *rank)
+{
+	return send_array(rank, 0);
+}
+
 static double ping_link(struct rank *rank)
 {
 	const long header = 0;
@@ -189,7 +230,7 @@ static const struct {
 	double (*measure)(struct rank *rank);
 } measures[] = {
 	{ "send", send_link },      { "bare-send", send_bare }, { "ping", ping_link },
-	{ "bare-ping", ping_bare }, { "poll", poll_link },
+	{ "bare-ping", ping_bare }, { "poll", poll_link },      { "bare-in", send_in }, { "bare-out", send_out },
 };
 
 int main(int argc, char **argv)
@@ -203,7 +244,7 @@ int main(int argc, char **argv)
 			measure = measures[i].measure;
 	rank.memory = rank.size ? malloc(rank.size) : NULL;
 	if (!measure || !rank.memory) {
-		fprintf(stderr, "usage: mpirun link send|bare-send|ping|bare-ping|poll [SIZE]\n");
+		fprintf(stderr, "usage: mpirun link send|bare-send|bare-in|bare-out|ping|bare-ping|poll [SIZE]\n");
 		return 2;
 	}
 	memset(rank.memory, 1, rank.size);
