@@ -20,11 +20,17 @@ static void *make(const struct map *map, struct wave *wave, size_t size)
 	return memory;
 }
 
+/* Whether the workers of this node, if there are any, find it where it is. */
+static int is_in_reach(const struct map *map, const void *memory, size_t size)
+{
+	return !map->pool->crew->size || pool_reaches(map->pool, memory, size);
+}
+
 static void *ship(const struct map *map, struct wave *wave, const void *from, size_t size)
 {
 	void *memory;
 
-	if (!from || pool_reaches(map->pool, from, size))
+	if (!from || is_in_reach(map, from, size))
 		return (void *)(uintptr_t)from;
 	memory = make(map, wave, size);
 	if (memory)
@@ -43,14 +49,14 @@ static const struct rp_bytes *ship_items(const struct map *map, struct wave *wav
 	if (!items)
 		return NULL;
 	for (uint32_t i = 0; i < wave->count; i++)
-		if (!pool_reaches(map->pool, in[i].data, in[i].size))
+		if (!is_in_reach(map, in[i].data, in[i].size))
 			size += WAVE_ALIGN(in[i].size ? in[i].size : 1);
 	block = size ? make(map, wave, size) : NULL;
 	if (size && !block)
 		return NULL;
 	for (uint32_t i = 0; i < wave->count; i++) {
 		items[i] = in[i];
-		if (!in[i].data || pool_reaches(map->pool, in[i].data, in[i].size))
+		if (!in[i].data || is_in_reach(map, in[i].data, in[i].size))
 			continue;
 		items[i].data = memcpy(block, in[i].data, in[i].size);
 		block += WAVE_ALIGN(in[i].size ? in[i].size : 1);
@@ -85,7 +91,10 @@ static int make_out(const struct map *map, struct wave *wave)
 	}
 	out = (char *)map->out + wave->base * map->out_size;
 	/* A failed task may have written: what it wrote stays out of plain memory, also where threads could reach that. */
-	wave->out = runtime_holds(out, wave->count * map->out_size) ? out : make(map, wave, wave->count * map->out_size);
+	if (!map->pool->crew->size || runtime_holds(out, wave->count * map->out_size))
+		wave->out = out;
+	else
+		wave->out = make(map, wave, wave->count * map->out_size);
 	return wave->out ? 0 : -ENOMEM;
 }
 
