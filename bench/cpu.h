@@ -54,16 +54,22 @@ static inline int find_processes(const struct rp_pool *pool, pid_t *pids, int mo
 	return count;
 }
 
-/* Nanoseconds of CPU that a pool on which nothing runs takes in a second. */
-static inline double used_by_idle(const struct rp_pool *pool, int seconds)
+static inline void rest(int seconds)
+{
+	nanosleep(&(struct timespec){ .tv_sec = seconds }, NULL);
+}
+
+/* Nanoseconds of CPU that a pool on which nothing runs takes in a second, after some to become quiet. */
+static inline double used_by_idle(const struct rp_pool *pool, int before, int seconds)
 {
 	pid_t pids[1024];
 	int count = find_processes(pool, pids, 1024);
 	double sum = 0;
 
+	rest(before);
 	for (int i = 0; i < count; i++)
 		sum -= used(pids[i]);
-	nanosleep(&(struct timespec){ .tv_sec = seconds }, NULL);
+	rest(seconds);
 	for (int i = 0; i < count; i++)
 		sum += used(pids[i]);
 	return sum / seconds;

@@ -20,7 +20,7 @@ static double idle(const struct rp_pool_options *options)
 		in[i] = i;
 	rp_pool_new(&pool, options, RP_FATAL);
 	rp_pool_map(pool, square, in, out, 1000, NULL, RP_FATAL);
-	ns = used_by_idle(pool, SECONDS);
+	ns = used_by_idle(pool, 0, SECONDS);
 	rp_pool_free(pool);
 	return ns;
 }
