@@ -649,6 +649,49 @@ static void part_large_items(void)
 	free(out);
 }
 
+/* Each word of each result says whose it is and where it stands. */
+#define WORD(index, at) ((uint64_t)(index) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)(at))
+
+static int fill_words(struct rp_task *task, const void *in, void *out)
+{
+	uint64_t *words = out, count = *(const uint64_t *)in;
+
+	for (uint64_t i = 0; i < count; i++)
+		words[i] = WORD(rp_task_index(task), i);
+	return 0;
+}
+
+/* Results of so many words each, from other nodes alone. */
+static void fetch_words(size_t count, size_t words)
+{
+	struct rp_pool *pool = open_pool(NULL);
+	uint64_t *in = malloc(count * sizeof *in), *out = malloc(count * words * sizeof *out);
+	struct rp_worker_info info;
+
+	must(in && out);
+	must(rp_pool_worker(pool, 0, &info) == 0 && info.node > 0);
+	for (size_t i = 0; i < count; i++)
+		in[i] = words;
+	good(rp_pool_map_array(pool, fill_words, in, sizeof *in, out, words * sizeof *out, count, NULL, &err));
+	rp_pool_free(pool);
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < words; j++)
+			must(out[i * words + j] == WORD(i, j));
+	free(in);
+	free(out);
+}
+
+/* Some more than 5 GiB, in items whose size is no round number, and in one alone. */
+static void part_five_gib(void)
+{
+	fetch_words(5200, (1 << 17) + 3);
+}
+
+static void part_item_of_five_gib(void)
+{
+	fetch_words(1, ((size_t)5 << 27) + 3);
+}
+
 /* ---- how the program itself may end ----------------------------------------------------------------------- */
 
 static void part_workers(void)
@@ -716,6 +759,8 @@ static const struct part {
 	{ "deaths", part_deaths },
 	{ "processes", part_processes },
 	{ "large_items", part_large_items },
+	{ "five_gib", part_five_gib },
+	{ "item_of_five_gib", part_item_of_five_gib },
 	{ "workers", part_workers },
 	{ "return_early", part_return_early },
 	{ "exit_7", part_exit_7 },
