@@ -4,7 +4,7 @@
  * MPI belongs to one thread, so the hub is an actor: other threads leave errands, which the hub's thread runs between two
  * looks at MPI, and whatever the hub knows is touched by that thread alone.  The two exceptions are the list of errands and
  * the table of functions, each under a lock of its own that nobody holds while waiting for anything. */
-#include "hub.h"
+#include "hub_inner.h"
 
 #include "clock.h"
 #include "wait.h"
@@ -32,11 +32,6 @@ struct question {
 	void *user;
 };
 
-struct known_function {
-	const void *fn;
-	uint64_t number;
-};
-
 struct hub {
 	struct link *link;                      /* the thread's, and gone with it */
 	struct link_node *nodes;                /* what there is to know of them, for as long as there is a hub */
@@ -51,10 +46,7 @@ struct hub {
 	pthread_mutex_t lock;                   /* guards the errands */
 	struct hub_errand *first, **last;
 
-	pthread_mutex_t functions_lock;
-	struct known_function *functions;
-	size_t function_count;
-	uint64_t function_numbers;
+	struct hub_functions functions;
 
 	/* The thread's own. */
 	struct question *questions;
@@ -87,7 +79,7 @@ struct hub *hub_new(struct link *link, const struct hub_listener *listener)
 	hub->listener = listener;
 	hub->last = &hub->first;
 	pthread_mutex_init(&hub->lock, NULL);
-	pthread_mutex_init(&hub->functions_lock, NULL);
+	pthread_mutex_init(&hub->functions.lock, NULL);
 	return hub;
 }
 
@@ -96,8 +88,8 @@ struct hub *hub_free(struct hub *hub)
 	if (!hub)
 		return NULL;
 	pthread_mutex_destroy(&hub->lock);
-	pthread_mutex_destroy(&hub->functions_lock);
-	free(hub->functions);
+	pthread_mutex_destroy(&hub->functions.lock);
+	free(hub->functions.known);
 	free(hub->lost);
 	free(hub->nodes);
 	free(hub);
@@ -135,6 +127,11 @@ int hub_is_lost(const struct hub *hub, int node)
 int hub_is_closed(const struct hub *hub)
 {
 	return atomic_load(&hub->closed);
+}
+
+struct hub_functions *hub_functions(struct hub *hub)
+{
+	return &hub->functions;
 }
 
 uint64_t hub_number(struct hub *hub)
@@ -346,85 +343,6 @@ int64_t hub_await(struct hub_call *call)
 	while (!atomic_load(&call->done))
 		wait_on(&call->done, 0, CLOCK_NEVER);
 	return call->answer.result;
-}
-
-/* ---- functions ------------------------------------------------------------------------------------------- */
-
-static uint64_t find_function(struct hub *hub, const void *fn)
-{
-	uint64_t number = 0;
-
-	pthread_mutex_lock(&hub->functions_lock);
-	for (size_t i = 0; i < hub->function_count && !number; i++)
-		if (hub->functions[i].fn == fn)
-			number = hub->functions[i].number;
-	pthread_mutex_unlock(&hub->functions_lock);
-	return number;
-}
-
-static int add_function(struct hub *hub, const void *fn, uint64_t number)
-{
-	struct known_function *larger;
-
-	pthread_mutex_lock(&hub->functions_lock);
-	larger = realloc(hub->functions, (hub->function_count + 1) * sizeof *larger);
-	if (larger) {
-		hub->functions = larger;
-		hub->functions[hub->function_count++] = (struct known_function){ fn, number };
-	}
-	pthread_mutex_unlock(&hub->functions_lock);
-	return larger ? 0 : -ENOMEM;
-}
-
-/* Every node is asked at once, and all must have it. */
-static int announce(struct hub *hub, const struct wire_function *message, struct rp_error *err)
-{
-	int nodes = hub_nodes(hub), r = 0;
-	struct hub_call *calls = calloc((size_t)nodes, sizeof *calls);
-
-	if (!calls)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (int i = 1; i < nodes; i++)
-		hub_ask(hub, &calls[i], i, message, sizeof *message, NULL, 0);
-	for (int i = 1; i < nodes; i++) {
-		int64_t result = hub_await(&calls[i]);
-
-		if (result < 0 && r == 0)
-			r = error_set(err, (int)result, "node %d (%s): %.400s", i, hub_node(hub, i)->host,
-			              calls[i].answer.text);
-		free(calls[i].answer.data);
-	}
-	free(calls);
-	return r;
-}
-
-/* Of their own, as messages have no more than 32 bits for them. */
-static uint64_t number_function(struct hub *hub)
-{
-	uint64_t number;
-
-	pthread_mutex_lock(&hub->functions_lock);
-	number = ++hub->function_numbers;
-	pthread_mutex_unlock(&hub->functions_lock);
-	return number;
-}
-
-int64_t hub_function(struct hub *hub, const void *fn, struct rp_error *err)
-{
-	struct wire_function message = { .wire = { .kind = WIRE_FUNCTION } };
-	uint64_t number = find_function(hub, fn);
-	int r;
-
-	if (number)
-		return (int64_t)number;
-	r = function_identify(fn, &message.function, err);
-	if (r < 0)
-		return r;
-	number = message.wire.id = number_function(hub);
-	r = announce(hub, &message, err);
-	if (r == 0 && add_function(hub, fn, number) < 0)
-		r = error_set(err, -ENOMEM, "out of memory");
-	return r < 0 ? r : (int64_t)number;
 }
 
 /* ---- messages of agents ---------------------------------------------------------------------------------- */

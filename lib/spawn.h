@@ -50,7 +50,8 @@ int spawn_signal(int pidfd, int signal);
  * in `keep` are left alone, with all below them.  Gives up after a second in which none has ended. */
 void spawn_kill_descendants(const pid_t *keep, size_t count);
 
-/* The children of this process, those that have ended included: malloc'ed, *ret_count of them; NULL: none, or out of memory. */
+/* The children of this process, those that have ended included: malloc'ed, *ret_count of them; NULL: none, or out of
+ * memory. */
 pid_t *spawn_children(size_t *ret_count);
 
 #endif

@@ -100,7 +100,8 @@ static void loaded_later(void)
 	map(pool, plugin.count, 1000);
 	must(rp_pool_apply(pool, plugin.count, &in, sizeof in, &out, sizeof out, NULL) == 0 && out == 1003);
 	must(rp_pool_submit(&future, pool, plugin.fail, &in, sizeof in, sizeof out, NULL, NULL) == 0);
-	must(rp_future_get(future, &out, sizeof out, RP_FOREVER, &err) == -EREMOTEIO && strstr(err.text, "the task returned 5"));
+	must(rp_future_get(future, &out, sizeof out, RP_FOREVER, &err) == -EREMOTEIO &&
+	     strstr(err.text, "the task returned 5"));
 	rp_future_free(future);
 	rp_pool_free(pool);
 	must(rp_process_new(&process, RP_PROCESS(.target = plugin.target), NULL) == 0);

@@ -471,7 +471,8 @@ static inline void play_take(struct link *link, struct peer *peer, const struct 
 	say(peer, &given, sizeof given, &part, 1);
 }
 
-static inline void check_input(const struct played_batch *batch, uint32_t n, size_t i, const uint64_t *sizes, const char *data)
+static inline void check_input(const struct played_batch *batch, uint32_t n, size_t i, const uint64_t *sizes,
+                               const char *data)
 {
 	const struct job_arg *arg = &batch->map->arg;
 
@@ -738,7 +739,8 @@ static inline int hear(struct link *link, struct peer *peer, struct parcel *parc
 		break;
 	case WIRE_PLAN:
 		reply(peer, &says->wire, says->pool.workers ? says->pool.workers : peers.fits,
-		      says->pool.workers ? infos(peer, says->pool.first_rank, 0, says->pool.workers) : (struct rp_bytes){ 0 });
+		      says->pool.workers ? infos(peer, says->pool.first_rank, 0, says->pool.workers)
+		                         : (struct rp_bytes){ 0 });
 		break;
 	case WIRE_OPEN:
 		play_open(peer, &says->pool);
