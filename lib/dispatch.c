@@ -97,8 +97,7 @@ static void collect(struct rp_future *future, int state)
 	dispatch_finish(future, state, rank, note);
 }
 
-/* 1 when it has ended, now or before. */
-static int check(struct rp_future *future)
+int dispatch_check(struct rp_future *future)
 {
 	struct rp_pool *pool = future->pool;
 	int state;
@@ -125,7 +124,11 @@ static void collect_all(struct rp_pool *pool)
 {
 	for (uint32_t id = 0; id < pool->office.made; id++)
 		if (pool->holders[id])
-			check(pool->holders[id]);
+			dispatch_check(pool->holders[id]);
+	/* Other nodes tell nothing more of a pool that is over. */
+	for (int i = 0; pool_is_over(pool) && i < pool->node_count; i++)
+		while (pool->nodes[i].futures)
+			dispatch_check(pool->nodes[i].futures);
 }
 
 static void fill_ticket(struct rp_future *future, struct ticket *ticket)
@@ -265,7 +268,7 @@ static void abandon(struct rp_future *future)
 {
 	int dropped = future->dropped;
 
-	if (!check(future))
+	if (!dispatch_check(future))
 		dispatch_finish(future, RP_CANCELLED, -1, NULL);
 	if (dropped)
 		return;                         /* that was its end */
@@ -416,7 +419,7 @@ static int look(struct rp_future *future)
 	pthread_mutex_lock(&pool->lock);
 	if (pool->first)
 		pump(pool);
-	ended = check(future);
+	ended = dispatch_check(future);
 	pthread_mutex_unlock(&pool->lock);
 	return ended;
 }
@@ -443,15 +446,14 @@ static void unlink_waiting(struct rp_pool *pool, struct rp_future *future)
 		pool->last = before;
 }
 
-int dispatch_cancel(struct rp_future *future)
+/* -EINPROGRESS: another node has it. */
+static int cancel(struct rp_future *future)
 {
 	struct rp_pool *pool = future->pool;
 	int r = 0;
 
-	if (atomic_load(&future->ended))
-		return future->outcome.state == RP_CANCELLED ? 0 : -EALREADY;
 	pthread_mutex_lock(&pool->lock);
-	if (check(future)) {
+	if (dispatch_check(future)) {
 		r = future->outcome.state == RP_CANCELLED ? 0 : -EALREADY;
 	} else if (future->node) {
 		r = -EINPROGRESS;
@@ -461,10 +463,25 @@ int dispatch_cancel(struct rp_future *future)
 	} else if (ticket_recall(pool->crew, (uint32_t)future->ticket)) {
 		collect(future, RP_CANCELLED);
 	} else {
-		r = check(future) ? -EALREADY : -EBUSY;
+		r = dispatch_check(future) ? -EALREADY : -EBUSY;
 	}
 	pthread_mutex_unlock(&pool->lock);
-	return r == -EINPROGRESS ? far_cancel(future) : r;
+	return r;
+}
+
+/* A task that is taken from one node for another is on its way for a moment, and then somewhere else. */
+int dispatch_cancel(struct rp_future *future)
+{
+	int r;
+
+	if (atomic_load(&future->ended))
+		return future->outcome.state == RP_CANCELLED ? 0 : -EALREADY;
+	do {
+		r = cancel(future);
+		if (r == -EINPROGRESS)
+			r = far_cancel(future);
+	} while (r == -EAGAIN);
+	return r;
 }
 
 void dispatch_drop(struct rp_future *future)
@@ -476,7 +493,7 @@ void dispatch_drop(struct rp_future *future)
 		return;
 	}
 	pthread_mutex_lock(&pool->lock);
-	if (check(future)) {
+	if (dispatch_check(future)) {
 		forget(future);
 	} else {
 		future->dropped = future->unwanted = 1;

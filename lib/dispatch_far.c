@@ -195,29 +195,38 @@ void far_balance(struct rp_pool *pool)
 	}
 }
 
+/* As rp_future_cancel, when the node that has number `far` of the future says whether it takes that back. */
+static int conclude_cancel(struct rp_future *future, uint64_t far, int taken_back)
+{
+	if (dispatch_check(future))
+		return future->outcome.state == RP_CANCELLED ? 0 : -EALREADY;
+	if (future->far != far)
+		return -EAGAIN;
+	if (!taken_back)
+		return -EBUSY;
+	far_unlink(future);
+	dispatch_finish(future, RP_CANCELLED, -1, NULL);
+	return 0;
+}
+
 int far_cancel(struct rp_future *future)
 {
 	struct rp_pool *pool = future->pool;
 	struct wire_recall message = { .wire = { .kind = WIRE_RECALL }, .pool = pool->id };
 	struct hub_call call;
-	int node, r = -EBUSY;
+	int node, r;
 
 	pthread_mutex_lock(&pool->lock);
 	message.wire.id = future->far;
 	node = future->node ? future->node->node : -1;
 	pthread_mutex_unlock(&pool->lock);
 	if (node < 0)
-		return dispatch_cancel(future);         /* it has ended or come back meanwhile */
+		return -EAGAIN;
 	hub_ask(pool->hub, &call, node, &message, sizeof message, NULL, 0);
-	r = hub_await(&call) == 1 ? 0 : -EBUSY;
+	hub_await(&call);
 	free(call.answer.data);
 	pthread_mutex_lock(&pool->lock);
-	if (atomic_load(&future->ended)) {
-		r = future->outcome.state == RP_CANCELLED ? 0 : -EALREADY;
-	} else if (r == 0 && future->far == message.wire.id) {
-		far_unlink(future);
-		dispatch_finish(future, RP_CANCELLED, -1, NULL);
-	}
+	r = conclude_cancel(future, message.wire.id, call.answer.result == 1);
 	pthread_mutex_unlock(&pool->lock);
 	return r;
 }

@@ -17,7 +17,7 @@ void far_drop(struct rp_future *future);
 /* Nothing waits: when somebody is idle, another node gives back what it has not begun. */
 void far_balance(struct rp_pool *pool);
 
-/* As rp_future_cancel, of one that a node has. */
+/* As rp_future_cancel, of one that a node has.  -EAGAIN: it has come back from there meanwhile. */
 int far_cancel(struct rp_future *future);
 
 /* ---- the hub's thread */
@@ -25,6 +25,7 @@ void *far_room(const struct wire_done *done, size_t size);
 void far_done(const struct wire_done *done, const char *text, void *result, size_t size);
 
 /* ---- in dispatch.c, for this */
+int dispatch_check(struct rp_future *future); /* 1 when it has ended, now or before */
 void dispatch_finish(struct rp_future *future, int state, int rank, struct note *note);
 void dispatch_put_first(struct rp_pool *pool, struct rp_future *future);
 int dispatch_take_back(struct rp_pool *pool); /* one task that waits for the own node's workers; 1: it waits again */

@@ -152,13 +152,19 @@ void pool_leave_nodes(struct rp_pool *pool, int how)
 	}
 }
 
+/* Without memory for all questions at a time one after the other: the answers have to be waited for. */
 void pool_close_nodes(struct rp_pool *pool)
 {
 	const struct wire_stop message = { .wire = { .kind = WIRE_STOP, .id = pool->id }, .how = WIRE_FREE };
-	struct hub_call *calls = pool->hub ? calloc((size_t)pool->node_count + 1, sizeof *calls) : NULL;
+	struct hub_call *calls = pool->hub ? calloc((size_t)pool->node_count + 1, sizeof *calls) : NULL, one;
 
-	for (int i = 0; calls && i < pool->node_count; i++)
-		hub_ask(pool->hub, &calls[i], pool->nodes[i].node, &message, sizeof message, NULL, 0);
+	for (int i = 0; pool->hub && i < pool->node_count; i++) {
+		struct hub_call *call = calls ? &calls[i] : &one;
+
+		hub_ask(pool->hub, call, pool->nodes[i].node, &message, sizeof message, NULL, 0);
+		if (!calls && hub_await(call))
+			free(call->answer.data);
+	}
 	for (int i = 0; calls && i < pool->node_count; i++) {
 		hub_await(&calls[i]);
 		free(calls[i].answer.data);

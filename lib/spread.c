@@ -106,6 +106,16 @@ static int capacities(struct hub *hub, const struct rp_pool_options *o, uint32_t
 	return r < 0 ? r : 0;
 }
 
+static int check_counts(const struct rp_pool_options *o, struct rp_error *err)
+{
+	if (o->workers && o->workers_per_node)
+		return error_set(err, -EINVAL, "workers = %u and workers_per_node = %u contradict each other", o->workers,
+		                 o->workers_per_node);
+	if (o->workers > INT32_MAX)
+		return error_set(err, -EINVAL, "workers: %d is negative", (int)o->workers);
+	return 0;
+}
+
 /* Largest remainders: what is left over goes one each to the nodes that were cut the most, the lower of equals. */
 static void share_out(uint32_t workers, const uint32_t *fits, uint32_t *ret, int nodes)
 {
@@ -135,12 +145,12 @@ static void share_out(uint32_t workers, const uint32_t *fits, uint32_t *ret, int
 
 int64_t spread(struct hub *hub, const struct rp_pool_options *o, uint32_t *workers, struct rp_error *err)
 {
-	int nodes = hub_nodes(hub), r;
-	uint32_t *fits = calloc((size_t)nodes, sizeof *fits);
+	int nodes = hub_nodes(hub), r = check_counts(o, err);
+	uint32_t *fits = r < 0 ? NULL : calloc((size_t)nodes, sizeof *fits);
 	int64_t sum = 0;
 
 	if (!fits)
-		return error_set(err, -ENOMEM, "out of memory");
+		return r < 0 ? r : error_set(err, -ENOMEM, "out of memory");
 	r = capacities(hub, o, fits, err);
 	for (int i = 0; i < nodes; i++)
 		workers[i] = !o->workers_per_node ? fits[i] : fits[i] ? o->workers_per_node : 0;
