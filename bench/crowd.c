@@ -15,19 +15,20 @@ struct batch {
 	struct batch *next;
 	struct wire_batch says;
 	uint32_t left;                          /* not given back */
-	int64_t begin, end;
 	uint64_t *results;
 };
 
 struct node {
-	int64_t busy;                           /* until then */
 	uint32_t workers;
+	int64_t *busy;                          /* each worker until then; as items are alike they take them in turn: */
+	uint32_t next;                          /* this one has the next */
 	struct batch *batches;
 };
 
 /* What a node will say, and when. */
 struct event {
 	int64_t due;
+	uint64_t number;                        /* what is due at the same time goes in the order in which it was planned */
 	int node;
 	uint64_t batch;                         /* 0: it is this message */
 	size_t size;
@@ -47,20 +48,27 @@ struct link {
 	struct node *nodes;
 	struct event **heap;
 	size_t events, room;
+	uint64_t planned;
 	struct link_count sent, received;
 };
 
 /* ---- what is to come, a heap by time ---------------------------------------------------------------------- */
 
+static int is_before(const struct event *a, const struct event *b)
+{
+	return a->due < b->due || (a->due == b->due && a->number < b->number);
+}
+
 static void push(struct link *link, struct event *event)
 {
 	size_t at = link->events++;
 
+	event->number = link->planned++;
 	if (link->events > link->room) {
 		link->room = 2 * link->events + 64;
 		link->heap = need(realloc(link->heap, link->room * sizeof(void *)));
 	}
-	for (; at && link->heap[(at - 1) / 2]->due > event->due; at = (at - 1) / 2)
+	for (; at && is_before(event, link->heap[(at - 1) / 2]); at = (at - 1) / 2)
 		link->heap[at] = link->heap[(at - 1) / 2];
 	link->heap[at] = event;
 }
@@ -71,8 +79,8 @@ static struct event *pop(struct link *link)
 	size_t at = 0, child;
 
 	while ((child = 2 * at + 1) < link->events) {
-		child += child + 1 < link->events && link->heap[child + 1]->due < link->heap[child]->due;
-		if (link->heap[child]->due >= last->due)
+		child += child + 1 < link->events && is_before(link->heap[child + 1], link->heap[child]);
+		if (!is_before(link->heap[child], last))
 			break;
 		link->heap[at] = link->heap[child];
 		at = child;
@@ -81,13 +89,12 @@ static struct event *pop(struct link *link)
 	return first;
 }
 
-static struct event *plan(struct link *link, int node, int64_t due)
+static struct event *plan(int node, int64_t due)
 {
 	struct event *event = need(calloc(1, sizeof *event));
 
 	event->node = node;
 	event->due = due;
-	(void)link;
 	return event;
 }
 
@@ -95,7 +102,7 @@ static struct event *plan(struct link *link, int node, int64_t due)
 
 static void reply(struct link *link, int node, const struct wire *to, int64_t result, void *part, size_t size)
 {
-	struct event *event = plan(link, node, clock_now());
+	struct event *event = plan(node, clock_now());
 
 	event->size = sizeof event->says.reply;
 	event->says.reply.wire = (struct wire){ WIRE_REPLY, to->call, to->id };
@@ -105,14 +112,31 @@ static void reply(struct link *link, int node, const struct wire *to, int64_t re
 	push(link, event);
 }
 
-static int64_t duration(const struct link *link, const struct node *node, uint32_t items)
+/* When the next item that comes to the node is done. */
+static int64_t assign(const struct link *link, struct node *node)
 {
-	return (items + node->workers - 1) / node->workers * link->item;
+	int64_t *busy = &node->busy[node->next], now = clock_now();
+
+	*busy = (*busy > now ? *busy : now) + link->item;
+	node->next = (node->next + 1) % node->workers;
+	return *busy;
 }
 
-static void expect_result(struct link *link, int number, const struct batch *batch)
+/* The last item is taken from its worker, unless that has begun it. */
+static int take_back(const struct link *link, struct node *node)
 {
-	struct event *event = plan(link, number, batch->end);
+	uint32_t last = (node->next + node->workers - 1) % node->workers;
+
+	if (node->busy[last] - link->item <= clock_now())
+		return 0;
+	node->busy[last] -= link->item;
+	node->next = last;
+	return 1;
+}
+
+static void expect_result(struct link *link, int number, const struct batch *batch, int64_t due)
+{
+	struct event *event = plan(number, due);
 
 	event->batch = batch->says.batch;
 	push(link, event);
@@ -122,59 +146,53 @@ static void take_batch(struct link *link, int number, const struct wire_batch *s
 {
 	struct node *node = &link->nodes[number];
 	struct batch *batch = need(calloc(1, sizeof *batch)), **last = &node->batches;
+	int64_t end = 0;
 
 	batch->says = *says;
 	batch->left = says->count;
-	batch->begin = clock_now() > node->busy ? clock_now() : node->busy;
-	batch->end = node->busy = batch->begin + duration(link, node, says->count);
 	batch->results = need(malloc(says->count * sizeof *batch->results));
-	for (uint32_t i = 0; i < says->count; i++)
+	for (uint32_t i = 0; i < says->count; i++) {
 		batch->results[i] = in[i] * in[i];
+		end = assign(link, node);
+	}
 	while (*last)
 		last = &(*last)->next;
 	*last = batch;
-	expect_result(link, number, batch);
+	expect_result(link, number, batch, end);
 }
 
 /* Of the last batch, what nobody has begun. */
 static void give(struct link *link, int number, const struct wire_take *says)
 {
 	struct node *node = &link->nodes[number];
-	struct event *event = plan(link, number, clock_now());
+	struct event *event = plan(number, clock_now());
 	struct wire_range *range = need(malloc(sizeof *range));
 	struct batch *batch = node->batches;
-	int64_t begun = 0;
-	uint32_t given;
+	uint32_t given = 0;
 
 	while (batch && batch->next)
 		batch = batch->next;
-	if (batch && clock_now() >= batch->begin)
-		begun = ((clock_now() - batch->begin) / link->item + 1) * node->workers;
-	given = batch && batch->left > begun ? batch->left - (uint32_t)begun : 0;
-	given = given < says->most ? given : says->most;
+	while (batch && given < says->most && given < batch->left && take_back(link, node))
+		given++;
 	event->size = sizeof event->says.given;
 	event->says.given.wire = (struct wire){ WIRE_GIVEN, 0, says->wire.id };
 	event->part = range;
-	if (given) {
-		batch->left -= given;
-		batch->end = node->busy = batch->begin + duration(link, node, batch->left);
-		*range = (struct wire_range){ batch->says.begin + batch->left, batch->says.begin + batch->left + given };
-		event->says.given.count = 1;
-		event->part_size = sizeof *range;
-		expect_result(link, number, batch);
-	}
 	push(link, event);
+	if (!given)
+		return;
+	batch->left -= given;
+	*range = (struct wire_range){ batch->says.begin + batch->left, batch->says.begin + batch->left + given };
+	event->says.given.count = 1;
+	event->part_size = sizeof *range;
+	expect_result(link, number, batch, batch->left ? node->busy[(node->next + node->workers - 1) % node->workers] :
+	                                                 event->due);
 }
 
 static void run_task(struct link *link, int number, const struct wire_task *says, const uint64_t *in)
 {
-	struct node *node = &link->nodes[number];
-	int64_t now = clock_now();
-	struct event *event;
+	struct event *event = plan(number, assign(link, &link->nodes[number]));
 	uint64_t *result = need(malloc(sizeof *result));
 
-	node->busy = (node->busy > now ? node->busy : now) + link->item / node->workers;
-	event = plan(link, number, node->busy + link->item - link->item / node->workers);
 	*result = *in * *in;
 	event->size = sizeof event->says.done;
 	event->says.done = (struct wire_done){ .wire = { .kind = WIRE_DONE, .id = says->wire.id }, .pool = says->pool,
@@ -194,6 +212,7 @@ static void take(struct link *link, int node, const union wire_any *says, const 
 		break;
 	case WIRE_OPEN:
 		workers = link->nodes[node].workers = says->pool.workers;
+		link->nodes[node].busy = need(calloc(workers, sizeof(int64_t)));
 		reply(link, node, &says->wire, workers, need(calloc(workers, sizeof(struct rp_worker_info))),
 		      workers * sizeof(struct rp_worker_info));
 		break;
@@ -350,6 +369,8 @@ struct link *link_close(struct link *link, int status)
 		free(event->part);
 		free(event);
 	}
+	for (int i = 0; i < link->count; i++)
+		free(link->nodes[i].busy);
 	free(link->heap);
 	free(link->nodes);
 	free(link);
