@@ -5,7 +5,8 @@ load lib
 
 bats_require_minimum_version 1.5.0
 
-names=(hello_processes processes_and_threads one_process pool_workers pool_map four_numbers monte_carlo_pi word_count)
+names=(hello_processes processes_and_threads one_process pool_workers pool_map four_numbers monte_carlo_pi word_count
+	across_nodes)
 hello=$'Hello, Alice!\nHello, Bob!\nHello, Charlie!'
 
 # example NAME [ARGUMENT]...: runs one, with whatever $wrapper is in front.
@@ -53,6 +54,13 @@ check_pool_workers()
 		((done += BASH_REMATCH[1])) || true
 	done
 	((done == 50))
+}
+
+check_across_nodes()
+{
+	example across_nodes
+	[[ $output == "the longest chain below 2000000 begins with 1723519 and has 556 steps
+node 0 ($(uname -n)) did 200 of 200 ranges" ]]
 }
 
 check_pool_map()

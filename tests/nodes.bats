@@ -85,6 +85,18 @@ long_and_large()
 	part item_of_five_gib 2
 }
 
+@test "the example says the same on three nodes, and which of them did what" {
+	local node done=0
+
+	run -0 mpi 3 "$top_builddir/examples/across_nodes"
+	[[ ${lines[0]} == "the longest chain below 2000000 begins with 1723519 and has 556 steps" ]]
+	for node in 0 1 2; do
+		[[ ${lines[node + 1]} =~ ^"node $node ("[^\ ]+") did "([0-9]+)" of 200 ranges"$ ]]
+		((done += BASH_REMATCH[1])) || true
+	done
+	((done == 200))
+}
+
 @test "ranks of one machine are one node, with a worker each" {
 	unset RANKPOOL_NODES
 	for ranks in 1 2 5; do
