@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORD_BITS (CHAR_BIT * sizeof(unsigned long))
@@ -100,6 +101,8 @@ static void after_fork(void)
 		context.inherited = context.arena;
 	if (context.supervisor)
 		context.left = context.supervisor;
+	if (context.hub)
+		context.left_hub = context.hub;
 	memset(&context, 0, offsetof(struct context, hooked));
 	context.pid = getpid();
 	context.lifeline[0] = context.lifeline[1] = context.leash = -1;
@@ -128,10 +131,25 @@ void context_end(void)
 		context.end_runtime();
 }
 
+/* For a while: the thread that ends the program may be in such a call itself, and its signal handler has called exit. */
+static void await_changes(void)
+{
+	unsigned left = 1;
+
+	for (int i = 0; left && i < 2000; i++) {
+		context_lock();
+		left = context.changing;
+		context_unlock();
+		if (left)
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+}
+
 static void at_exit(void)
 {
 	context.exiting_thread = pthread_self();
 	context.exiting = 1;
+	await_changes();
 	context_end();
 }
 
@@ -139,6 +157,25 @@ void context_hold(void)
 {
 	while (context.exiting && !pthread_equal(context.exiting_thread, pthread_self()))
 		pause();
+}
+
+void context_enter(void)
+{
+	context_lock();
+	while (context.exiting && !pthread_equal(context.exiting_thread, pthread_self())) {
+		context_unlock();
+		pause();
+		context_lock();
+	}
+	context.changing++;
+	context_unlock();
+}
+
+void context_leave(void)
+{
+	context_lock();
+	context.changing--;
+	context_unlock();
 }
 
 void context_hook_exit(void)

@@ -49,12 +49,14 @@ struct context {
 	void (*end_processes)(void);            /* exit hooks, set by the floors above when they are first used */
 	void (*end_pools)(void);
 	void (*end_runtime)(void);
+	unsigned changing;                      /* threads in calls that make a pool or free one */
 	_Atomic int exiting;                    /* exit() runs, in: */
 	pthread_t exiting_thread;
 
 	/* From here on a forked child has what its parent had; above, what a program begins with. */
 	int hooked;                             /* atexit has been called */
 	struct supervisor *left;                /* a parent's: of no use here, but no leak either */
+	struct hub *left_hub;                   /* likewise */
 	struct arena *inherited;                /* mapped by an ancestor: its addresses mean the same here */
 	struct image *image;                    /* in a supervisor's child: what to make of functions */
 	struct topology *topology;              /* this machine's, loaded when first needed */
@@ -84,6 +86,10 @@ void context_fd_remove(int fd);                 /* before it is closed */
 
 /* Has the exit hooks run when this process leaves by exit() or by returning from main; idempotent. */
 void context_hook_exit(void);
+
+/* Around a call that makes a pool or frees one: the end of the program lets it finish, and what begins later is held. */
+void context_enter(void);
+void context_leave(void);
 
 /* In a thread whose call on a pool was ended by the end of the program: does not return, as what the thread would do
  * next is no longer part of it (its main might return another exit code). */

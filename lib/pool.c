@@ -393,19 +393,12 @@ static void strike_out(struct rp_pool *pool)
 	context_unlock();
 }
 
-int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err)
+static int make(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err)
 {
-	struct rp_pool_options o;
-	struct rp_pool *pool;
+	struct rp_pool *pool = calloc(1, sizeof *pool);
+	struct rp_pool_options o = *options;
 	int r;
 
-	if (!ret)
-		return error_set(err, -EINVAL, "rp_pool_new: nowhere to put the pool");
-	*ret = NULL;
-	r = pool_import(&o, options, "rp_pool_new", err);
-	if (r < 0)
-		return r;
-	pool = calloc(1, sizeof *pool);
 	if (!pool)
 		return error_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_init(&pool->lock, NULL);
@@ -434,6 +427,23 @@ int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, str
 	}
 	*ret = pool;
 	return 0;
+}
+
+int rp_pool_new(struct rp_pool **ret, const struct rp_pool_options *options, struct rp_error *err)
+{
+	struct rp_pool_options o;
+	int r;
+
+	if (!ret)
+		return error_set(err, -EINVAL, "rp_pool_new: nowhere to put the pool");
+	*ret = NULL;
+	r = pool_import(&o, options, "rp_pool_new", err);
+	if (r < 0)
+		return r;
+	context_enter();
+	r = make(ret, &o, err);
+	context_leave();
+	return r;
 }
 
 int rp_pool_workers(const struct rp_pool *pool)
@@ -552,10 +562,13 @@ struct rp_pool *rp_pool_free(struct rp_pool *pool)
 			drop_copy(pool);
 		return NULL;
 	}
+	context_enter();
 	strike_out(pool);
 	end_workers(pool);
 	join_threads(pool);
 	if (pool->abandon_tasks)
 		pool->abandon_tasks(pool);
-	return discard(pool);
+	discard(pool);
+	context_leave();
+	return NULL;
 }
