@@ -29,6 +29,7 @@ struct context {
 	pthread_mutex_t lock;                   /* guards everything below but `pid` */
 	pid_t pid;                              /* of the process that the state below belongs to */
 	int starts;                             /* rp_start calls not yet undone by rp_finalize */
+	int alone;                              /* the first of them found no MPI launcher */
 	struct supervisor *supervisor;          /* forked by rp_start; NULL without */
 	struct station *station;                /* of the manager of several nodes; NULL: there is one node */
 	const struct process_starter *starter;  /* how rp_process_start forks once there is a supervisor; NULL: here */

@@ -6,6 +6,7 @@
  * Slurm's variables, which everything in a job inherits, prove nothing by themselves. */
 #include "launch.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,18 @@ void launch_read(struct launch *ret)
 	}
 }
 
+/* Open MPI does not care. */
+int launch_is_stale(const struct launch *launch, const char *mpi_version)
+{
+	long fd = number("PMI_FD", -1);
+	int flags;
+
+	if (!launch->under_mpi || !is_set("PMI_FD") || strstr(mpi_version, "Open MPI"))
+		return 0;
+	flags = fd >= 0 && fd <= INT_MAX ? fcntl((int)fd, F_GETFL) : -1;
+	return flags < 0 || (flags & O_ACCMODE) == O_RDONLY;
+}
+
 /* The first words of what MPI says about itself, which may be a page: "Open MPI v4.1.4", "MPICH Version: 4.0.2". */
 static void shorten(char *ret, size_t size, const char *version)
 {
@@ -181,8 +194,9 @@ void launch_explain(const struct launch *launch, int mpi_size, const char *mpi_v
 	else if (strcmp(right + strlen("the "), launch->launcher) == 0)
 		snprintf(text, size,
 		         "%s started %d ranks, but %s finds %d: it is that of another installation, use the one that came "
-		         "with the MPI that this program is linked with",
-		         launch->launcher, launch->ranks, mpi, mpi_size);
+		         "with the MPI that this program is linked with; or, if none started it, unset its %s variables",
+		         launch->launcher, launch->ranks, mpi, mpi_size,
+		         strstr(launch->launcher, "Open MPI") ? "OMPI_* and PMIX_*" : "PMI_*");
 	else
 		snprintf(text, size, "%s started %d ranks, but %s, which this program is linked with, finds %d: use %s",
 		         launch->launcher, launch->ranks, mpi, mpi_size, right);

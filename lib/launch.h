@@ -20,6 +20,9 @@ void launch_read(struct launch *ret);
  * the way out.  mpi_version is what MPI_Get_library_version tells, "" when it was not asked. */
 void launch_explain(const struct launch *launch, int mpi_size, const char *mpi_version, char *text, size_t size);
 
+/* 1: the launcher's variables are those of another process, as MPI of that version would find out by ending the program. */
+int launch_is_stale(const struct launch *launch, const char *mpi_version);
+
 /* Undoes the binding that the launcher gave this process: its threads may then use all CPUs that the launcher's daemon on
  * this node may use, or under srun those of all tasks of the step on this node, and never more.  A binding that is not the
  * launcher's, as by taskset, stays.

@@ -23,6 +23,13 @@ int link_is_initialized(void)
 	return MPI_Initialized(&flag) == MPI_SUCCESS && flag;
 }
 
+int link_is_finalized(void)
+{
+	int flag = 0;
+
+	return MPI_Finalized(&flag) == MPI_SUCCESS && flag;
+}
+
 void link_version(char *text, size_t size)
 {
 	char full[MPI_MAX_LIBRARY_VERSION_STRING] = "";

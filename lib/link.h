@@ -34,8 +34,10 @@ struct link_receiver {
 	void *user;
 };
 
-/* 1 when the program has called MPI_Init.  Never initialises MPI itself. */
+/* 1 when the program has called MPI_Init; when MPI_Finalize has been called, after which there is no MPI any more.  Never
+ * initialise MPI themselves. */
 int link_is_initialized(void);
+int link_is_finalized(void);
 
 /* The MPI that the library was built with, as it names itself, cut at the first newline. */
 void link_version(char *text, size_t size);

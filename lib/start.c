@@ -79,6 +79,15 @@ static void end_all(void)
 
 /* ---- starting --------------------------------------------------------------------------------------------- */
 
+/* What is MPI's business was settled by an earlier call, unless that was for this node only, under a launcher.  MPI that the
+ * program has begun without one sets variables as if there were. */
+static int is_settled(void)
+{
+	const struct context *context = context_get();
+
+	return context->station || (context->starts && context->alone);
+}
+
 static int check_start(const struct rp_start_options *o, struct rp_error *err)
 {
 	int r = options_flags(o->flags, RP_LOCAL | RP_INHERIT_BINDING, "rp_start", err);
@@ -88,17 +97,30 @@ static int check_start(const struct rp_start_options *o, struct rp_error *err)
 	if (o->comm)
 		return error_set(err, -ENOTSUP,
 		                 "rp_start: .comm is not supported by this version: call rp_init first in main");
-	if (!(o->flags & RP_LOCAL) && link_is_initialized() && !context_get()->station)
+	if (o->flags & RP_LOCAL || is_settled())
+		return 0;
+	if (link_is_finalized())
+		return error_set(err, -EALREADY,
+		                 "MPI has ended in this process and cannot begin again: call rp_init once, and rp_finalize "
+		                 "at the end; or rp_start with RP_LOCAL");
+	if (link_is_initialized())
 		return error_set(err, -EALREADY,
 		                 "MPI is initialised already: call rp_init first, or rp_start with RP_LOCAL");
 	return 0;
 }
 
-/* srun without MPI would have every task of the step do the whole work. */
+/* srun without MPI would have every task of the step do the whole work; and MPICH exits without its launcher. */
 static int check_launch(const struct launch *launch, struct rp_error *err)
 {
-	char text[496];
+	char text[496] = "";
 
+	if (launch->under_mpi)
+		link_version(text, sizeof text);
+	if (launch_is_stale(launch, text))
+		return error_set(err, -EPROTO,
+		                 "PMI_FD=%.32s says that an MPI launcher has started this program, but it has no such "
+		                 "connection: unset the PMI_* variables, which are another program's",
+		                 getenv("PMI_FD"));
 	if (launch->under_mpi || launch->step_tasks <= 1)
 		return 0;
 	launch_explain(launch, 1, "", text, sizeof text);
@@ -115,7 +137,7 @@ static int fork_supervisor(struct context *context, struct rp_error *err)
 }
 
 /* lends: this rank will only lend its slot to another of its node, which needs no supervisor here. */
-static int start_here(struct context *context, int lends, struct rp_error *err)
+static int start_here(struct context *context, int under_mpi, int lends, struct rp_error *err)
 {
 	struct rp_error e = { 0 };
 	struct arena *arena;
@@ -127,6 +149,7 @@ static int start_here(struct context *context, int lends, struct rp_error *err)
 	context_lock();
 	r = lends ? 0 : fork_supervisor(context, &e);
 	if (r == 0) {
+		context->alone = context->starts ? context->alone : !under_mpi;
 		context->starts++;
 		context->end_runtime = end_all;
 	}
@@ -176,18 +199,19 @@ static int start(const struct rp_start_options *o, int *ret_status, struct rp_er
 {
 	struct context *context = context_get();
 	struct launch launch;
-	int r = check_start(o, err), joins;
+	int r, joins;
 
+	launch_read(&launch);
+	r = check_start(o, err);
 	if (r < 0)
 		return r;
-	launch_read(&launch);
-	joins = launch.under_mpi && !(o->flags & RP_LOCAL) && !context->station;
-	r = o->flags & RP_LOCAL ? 0 : check_launch(&launch, err);
+	joins = launch.under_mpi && !(o->flags & RP_LOCAL) && !is_settled();
+	r = o->flags & RP_LOCAL || is_settled() ? 0 : check_launch(&launch, err);
 	/* Local run times in several ranks of the program's own MPI share the node by the launcher's binding. */
 	if (r == 0 && joins && !(o->flags & RP_INHERIT_BINDING))
 		launch_widen();
 	if (r == 0)
-		r = start_here(context, joins && lends(&launch), err);
+		r = start_here(context, launch.under_mpi, joins && lends(&launch), err);
 	return r == 0 && joins ? join_job(context, &launch, ret_status, err) : r;
 }
 

@@ -4,6 +4,7 @@
 #include "rankpool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -125,7 +126,8 @@ static void explanations(void **state RP_UNUSED)
 	            "is linked with, finds 1: use the mpirun of Intel MPI");
 	expect_text(OPEN_MPI, "Open MPI v5.0.1",
 	            "mpirun of Open MPI started 3 ranks, but Open MPI v5.0.1 finds 1: it is that of another installation, "
-	            "use the one that came with the MPI that this program is linked with");
+	            "use the one that came with the MPI that this program is linked with; or, if none started it, unset "
+	            "its OMPI_* and PMIX_* variables");
 	expect_text(STEP "PMI_RANK=3 PMI_SIZE=4", "Open MPI v4.1.4, package",
 	            "srun started 4 ranks, but Open MPI v4.1.4 finds 1: the two do not speak the same PMI; use srun "
 	            "--mpi=pmix (srun --mpi=list shows what there is), or the mpirun of Open MPI inside the allocation");
@@ -135,6 +137,41 @@ static void explanations(void **state RP_UNUSED)
 	expect_text(STEP, "",
 	            "srun started 4 tasks without MPI (--mpi=none), each of which would be alone; use srun --mpi=pmix (srun "
 	            "--mpi=list shows what there is), or the mpirun that came with this MPI inside the allocation");
+}
+
+static int is_stale(const char *variables, const char *version)
+{
+	struct launch launch;
+	int r;
+
+	job_forget();
+	job_set(variables);
+	launch_read(&launch);
+	r = launch_is_stale(&launch, version);
+	job_forget();
+	return r;
+}
+
+/* MPICH is at the other end of a descriptor, or ends the program. */
+static void stale_variables(void **state RP_UNUSED)
+{
+	char variables[64];
+	int null = open("/dev/null", O_RDWR), readable = open("/dev/null", O_RDONLY);
+
+	assert_true(null >= 0 && readable >= 0);
+	snprintf(variables, sizeof variables, "PMI_SIZE=2 PMI_RANK=1 PMI_FD=%d", null);
+	assert_false(is_stale(variables, "MPICH Version: 4.0.2"));
+	snprintf(variables, sizeof variables, "PMI_FD=%d", readable);
+	assert_true(is_stale(variables, "MPICH Version: 4.0.2"));
+	close(null);
+	close(readable);
+	snprintf(variables, sizeof variables, "PMI_SIZE=2 PMI_RANK=1 PMI_FD=%d", null);
+	assert_true(is_stale(variables, "MPICH Version: 4.0.2"));
+	assert_false(is_stale(variables, "Open MPI v4.1.4"));
+	assert_true(is_stale("PMI_FD=abc", "MPICH Version: 4.0.2"));
+	assert_true(is_stale("PMI_FD=99999999999999999999", "MPICH Version: 4.0.2"));
+	assert_false(is_stale("PMI_SIZE=2 PMI_RANK=1", "MPICH Version: 4.0.2"));
+	assert_false(is_stale("", "MPICH Version: 4.0.2"));
 }
 
 /* Whatever the version says, it is cut and ends. */
@@ -384,6 +421,7 @@ int main(void)
 		test(launchers_inside_others),
 		test(what_is_not_mpi),
 		test(explanations),
+		test(stale_variables),
 		test(long_versions),
 		test(to_what_the_daemon_has),
 		test(to_what_the_step_has),

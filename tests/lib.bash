@@ -60,6 +60,7 @@ until_true()
 
 # mpi RANKS COMMAND...: so many ranks of a program, or more programs after a word ":" each, by the mpirun of the MPI that was
 # built with; for a minute at most, as a rank that hangs should cost this test only.  MPI_TCP=1: they speak over TCP, as nodes do.
+# MPI_BIND=core: bound so; MPI_INPUT=FILE: what the first rank reads.
 mpi()
 {
 	local options=(-n)
@@ -67,7 +68,7 @@ mpi()
 	[[ -n $MPIRUN ]] || { echo "configure found no mpirun of the MPI that this is built with"; return 1; }
 	case $MPI_NAME in
 	openmpi)
-		options=(--oversubscribe --bind-to none)
+		options=(--oversubscribe --bind-to "${MPI_BIND:-none}")
 		# Its own directories: what it keeps in /tmp is shared by all that runs, and in /dev/shm it leaves what was
 		# killed with -9, which would count as left by the test.
 		options+=(--mca orte_tmpdir_base "$BATS_TEST_TMPDIR" --mca btl_vader_backing_directory "$BATS_TEST_TMPDIR")
@@ -75,11 +76,12 @@ mpi()
 		((EUID)) || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 		options+=(-n) ;;
 	mpich)
+		[[ -z ${MPI_BIND-} ]] || options=(-bind-to "$MPI_BIND" -n)
 		[[ -z ${MPI_TCP-} ]] || export UCX_TLS=tcp,self MPIR_CVAR_NOLOCAL=1 ;;
 	esac
 	# MPI itself gives back little at its end, in modules that are no longer loaded when the sanitizer looks.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
-	timeout -k 5 "${MPI_TIMEOUT:-60}" "$MPIRUN" "${options[@]}" "$@" </dev/null
+	timeout -k 5 "${MPI_TIMEOUT:-60}" "$MPIRUN" "${options[@]}" "$@" <"${MPI_INPUT:-/dev/null}"
 }
 
 # What the test has left: "process PID" and "file NAME", one a line.  A file that a process has mapped is not left but in use:
