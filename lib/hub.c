@@ -4,9 +4,10 @@
  * MPI belongs to one thread, so the hub is an actor: other threads leave errands, which the hub's thread runs between two
  * looks at MPI, and whatever the hub knows is touched by that thread alone.  The two exceptions are the list of errands and
  * the table of functions, each under a lock of its own that nobody holds while waiting for anything. */
-#include "hub_inner.h"
+#include "hub.h"
 
 #include "clock.h"
+#include "hub_function.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ struct hub {
 	_Atomic uint64_t numbers;
 	_Atomic uint32_t bell;                  /* futex of the thread */
 	_Atomic int stopping;
-	_Atomic int closed;                     /* the thread does nothing more; set under the lock, when no errand waits */
+	_Atomic int deaf;                       /* nothing more is sent for anybody */
+	_Atomic int closed;                     /* the thread runs no errands; set under the lock, when none waits */
 	_Atomic int busy;
 
 	pthread_mutex_t lock;                   /* guards the errands */
@@ -54,7 +56,6 @@ struct hub {
 	struct hub_activity *activities;
 	int64_t lost_due;                       /* when to look for silence again */
 	int64_t active;                         /* when anything happened last */
-	int deaf;                               /* nothing more is sent */
 	char *lost;                             /* per node */
 };
 
@@ -126,7 +127,7 @@ int hub_is_lost(const struct hub *hub, int node)
 
 int hub_is_closed(const struct hub *hub)
 {
-	return atomic_load(&hub->closed);
+	return atomic_load(&hub->deaf);
 }
 
 struct hub_functions *hub_functions(struct hub *hub)
@@ -267,11 +268,13 @@ static void add_question(struct hub *hub, const struct letter *letter, struct qu
 
 static int cannot_be_asked(const struct hub *hub, int node, char *text, size_t size)
 {
-	if (hub->deaf)
+	int closed = hub_is_closed(hub), lost = hub->lost[node];
+
+	if (closed)
 		snprintf(text, size, "the run time has ended");
-	else if (hub->lost[node])
+	else if (lost)
 		say_lost(hub, node, text, size);
-	return hub->deaf || hub->lost[node];
+	return closed || lost;
 }
 
 /* In the thread: hands a letter to the link. */
@@ -545,7 +548,7 @@ static void close_hub(struct hub *hub)
 {
 	int closed;
 
-	hub->deaf = 1;
+	atomic_store(&hub->deaf, 1);
 	do {
 		run_errands(hub);
 		pthread_mutex_lock(&hub->lock);

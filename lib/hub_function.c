@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hub_function.c - which functions all nodes know, and by what number. */
-#include "hub_inner.h"
+/* hub_function.c - the functions that other nodes know, each told to all of them once. */
+#include "hub_function.h"
+
+#include "hub.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static uint64_t find(struct hub_functions *functions, const void *fn)
+static uint64_t find_function(struct hub_functions *functions, const void *fn)
 {
 	uint64_t number = 0;
 
@@ -17,7 +19,7 @@ static uint64_t find(struct hub_functions *functions, const void *fn)
 	return number;
 }
 
-static int add(struct hub_functions *functions, const void *fn, uint64_t number)
+static int add_function(struct hub_functions *functions, const void *fn, uint64_t number)
 {
 	struct known_function *larger;
 
@@ -54,7 +56,7 @@ static int announce(struct hub *hub, const struct wire_function *message, struct
 }
 
 /* Of their own, as messages have no more than 32 bits for them. */
-static uint64_t next_number(struct hub_functions *functions)
+static uint64_t number_function(struct hub_functions *functions)
 {
 	uint64_t number;
 
@@ -67,7 +69,8 @@ static uint64_t next_number(struct hub_functions *functions)
 int64_t hub_function(struct hub *hub, const void *fn, struct rp_error *err)
 {
 	struct wire_function message = { .wire = { .kind = WIRE_FUNCTION } };
-	uint64_t number = find(hub_functions(hub), fn);
+	struct hub_functions *functions = hub_functions(hub);
+	uint64_t number = find_function(functions, fn);
 	int r;
 
 	if (number)
@@ -75,9 +78,9 @@ int64_t hub_function(struct hub *hub, const void *fn, struct rp_error *err)
 	r = function_identify(fn, &message.function, err);
 	if (r < 0)
 		return r;
-	number = message.wire.id = next_number(hub_functions(hub));
+	number = message.wire.id = number_function(functions);
 	r = announce(hub, &message, err);
-	if (r == 0 && add(hub_functions(hub), fn, number) < 0)
+	if (r == 0 && add_function(functions, fn, number) < 0)
 		r = error_set(err, -ENOMEM, "out of memory");
 	return r < 0 ? r : (int64_t)number;
 }

@@ -10,7 +10,7 @@ floors=(
 	"arena memory copy wait spawn message topology cgroup cpulimit hostlist launch grant location place slots source function image variables"
 	"process sync channel"
 	"crew job ticket supervise supervisor worker"
-	"agent link wire hub share"
+	"agent link wire hub hub_function share"
 	"runtime station start far_process spread outcome pool plan wave map dispatch future results"
 )
 

@@ -6,41 +6,7 @@
 
 #define ITEMS 3000
 
-static void nap(long us)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
-}
-
 /* ---- tasks of the own workers ----------------------------------------------------------------------------- */
-
-static const struct job_arg *begin_item(struct rp_task *task, const void *in, size_t *ret_index)
-{
-	const struct job_arg *arg = rp_task_arg(task, NULL);
-	size_t i = *ret_index = rp_task_index(task);
-
-	atomic_fetch_add(&arg->ran[i], 1);
-	if (in)
-		must(memcmp(in, &(uint64_t){ item_of(arg, i) }, 8) == 0);
-	if (arg->slow)
-		nap(arg->slow);
-	if (verdict_of(arg, i) == DIES)
-		raise(SIGKILL);
-	return arg;
-}
-
-static int work(struct rp_task *task, const void *in, void *out)
-{
-	size_t i;
-	const struct job_arg *arg = begin_item(task, in, &i);
-
-	if (out)
-		memset(out, 0x77, sizeof(struct result));
-	if (verdict_of(arg, i) == FAILS)
-		return rp_task_fail(task, "item %zu is bad", i) + 10;
-	if (out)
-		*(struct result *)out = result_of_item(arg, i);
-	return 0;
-}
 
 /* Its input may be where its result goes. */
 static int work_in_place(struct rp_task *task, const void *in, void *out)
@@ -68,55 +34,6 @@ static int work_bytes(struct rp_task *task, const void *in, void *out RP_UNUSED)
 		return rp_task_fail(task, "item %zu is bad", i) + 10;
 	fill_bytes(reply, reply_size(arg, i), i);
 	return reply_is_null(arg, i) ? 0 : rp_task_reply(task, reply, reply_size(arg, i));
-}
-
-/* ---- a run time over several nodes ------------------------------------------------------------------------ */
-
-static unsigned tries(void)
-{
-	const char *text = getenv("PEERS_TRIES");
-
-	return text ? (unsigned)atoi(text) : UNDER_ASAN || UNDER_TSAN ? 4 : 12;
-}
-
-static void begin_nodes(int nodes, uint64_t seed)
-{
-	struct rp_error err = { .text = "" };
-
-	memset(&peers, 0, sizeof peers);
-	peers.nodes = nodes;
-	peers.seed = seed;
-	peers.fits = 2;
-	peers.giving = 70;
-	peers.lazy = (unsigned)(mix(seed) % 60);
-	peers.piece = 1 + (unsigned)(mix(seed + 1) % 100);
-	peers.refusing = mix(seed + 2) % 4 ? 0 : 30;
-	if (rp_init(NULL, NULL, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_int_equal(rp_node_count(), nodes);
-}
-
-static void end_nodes(void)
-{
-	int lost = 0;
-
-	assert_int_equal(rp_finalize(), 0);
-	for (int i = 1; i < peers.nodes; i++)
-		lost += peers.silent[i];
-	assert_int_equal(peers.told_to_end, peers.nodes - 1 - lost);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
-	assert_int_equal(errno, ECHILD);
-	unsetenv("RANKPOOL_MANAGER_ONLY");
-}
-
-static struct rp_pool *open_pool(uint32_t each)
-{
-	struct rp_error err = { .text = "" };
-	struct rp_pool *pool;
-
-	if (rp_pool_new(&pool, RP_POOL(.workers_per_node = each, .bind = "none"), &err) < 0)
-		must_at(0, err.text, __FILE__, __LINE__);
-	return pool;
 }
 
 /* ---- one map ---------------------------------------------------------------------------------------------- */
@@ -177,8 +94,8 @@ static void check_outcome(const struct order *order, struct ware *w, size_t i)
 		w->died++;
 	} else {
 		if (o->state != right[verdict])
-			dprintf(2, "# item %zu of %zu: %s, not %s: rank %d, %s; ran %u\n", i, w->count,
-			        rp_state_name(o->state), rp_state_name(right[verdict]), o->rank, o->text, w->arg.ran[i]);
+			dprintf(2, "# item %zu of %zu: %s, not %s: rank %d, %s; ran %u\n", i, w->count, rp_state_name(o->state),
+			        rp_state_name(right[verdict]), o->rank, o->text, w->arg.ran[i]);
 		must(o->state == right[verdict]);
 		must(o->rank >= 0 && o->rank < rp_pool_workers(order->pool) && o->node >= 0 && o->node < peers.nodes);
 		must(w->arg.ran[i] == 1);
@@ -347,15 +264,6 @@ static void join_crowds(struct crowd *crowds, int count)
 		must(pthread_join(crowds[i].thread, NULL) == 0);
 }
 
-/* Every second time the manager's node has no workers. */
-static void choose_nodes(uint64_t seed)
-{
-	if (seed % 2)
-		setenv("RANKPOOL_MANAGER_ONLY", "1", 1);
-	begin_nodes(2 + (int)(mix(seed) % (PEERS_MOST - 1)), seed);
-	peers.refusing_one = seed % 2 == 0;
-}
-
 static void test_maps(void **state RP_UNUSED)
 {
 	struct crowd crowds[3];
@@ -441,9 +349,5 @@ int main(void)
 		cmocka_unit_test(test_ends),
 	};
 
-	/* As rank 0 of a job is started. */
-	setenv("OMPI_COMM_WORLD_SIZE", "6", 1);
-	setenv("OMPI_COMM_WORLD_RANK", "0", 1);
-	setenv("OMPI_COMM_WORLD_LOCAL_RANK", "0", 1);
-	return cmocka_run_group_tests_name("share", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("share", tests, peers_begin, NULL);
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hub_inner.h - what the parts of the hub know of each other. */
-#ifndef RP_LIB_HUB_INNER_H
-#define RP_LIB_HUB_INNER_H
-
-#include "hub.h"
+/* hub_function.h - the functions that other nodes know. */
+#ifndef RP_LIB_HUB_FUNCTION_H
+#define RP_LIB_HUB_FUNCTION_H
 
 #include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hub;
 
 struct known_function {
 	const void *fn;
 	uint64_t number;
 };
 
-/* Under its lock, which nobody holds while waiting for anything. */
 struct hub_functions {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;                   /* nobody holds it while waiting for anything */
 	struct known_function *known;
 	size_t count;
 	uint64_t numbers;
