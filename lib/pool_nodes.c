@@ -261,9 +261,9 @@ void pool_tick(void)
 {
 	context_lock();
 	for (struct rp_pool *pool = context_get()->pools; pool; pool = pool->next) {
-		if (!pool->hub || !pool->pump || pthread_mutex_trylock(&pool->lock))
+		if (!pool->hub || pthread_mutex_trylock(&pool->lock))
 			continue;
-		if (pool->first)
+		if (pool->first && pool->pump)
 			pool->pump(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
