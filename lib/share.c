@@ -41,15 +41,55 @@ int share_reserve(struct share *share, uint32_t begin, uint32_t end)
 	return 0;
 }
 
-struct share_node *share_node_of(struct share *share, int node)
+struct share_node *share_node_of(struct share *share, int number)
 {
-	for (int i = 0; i < share->node_count; i++)
-		if (share->nodes[i].node == node)
-			return &share->nodes[i];
-	return NULL;
+	int low = 0, high = share->node_count;
+
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (share->nodes[middle].node < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < share->node_count && share->nodes[low].node == number ? &share->nodes[low] : NULL;
 }
 
-void share_remove_batch(struct share_node *node, struct share_batch *batch)
+void share_count_workers(struct share *share)
+{
+	share->workers = share->crew->size;
+	share->idle_there = 0;
+	for (int i = 0; i < share->node_count; i++) {
+		const struct share_node *node = &share->nodes[i];
+
+		share->workers += node->most ? node->workers : 0;
+		share->idle_there += node->most && !node->items ? node->workers : 0;
+	}
+}
+
+void share_change(struct share *share, struct share_node *node, int64_t change)
+{
+	if (node->most && !node->items)
+		share->idle_there -= node->workers;
+	node->items = (uint32_t)(node->items + change);
+	if (node->most && !node->items)
+		share->idle_there += node->workers;
+	if (change < 0)
+		share_hunger(share, node);
+}
+
+void share_hunger(struct share *share, struct share_node *node)
+{
+	if (node->wants)
+		return;
+	node->wants = 1;
+	node->next = NULL;
+	*share->last_wanting = node;
+	share->last_wanting = &node->next;
+}
+
+void share_remove_batch(struct share *share, struct share_node *node, struct share_batch *batch)
 {
 	struct share_batch **at = &node->list;
 
@@ -57,7 +97,8 @@ void share_remove_batch(struct share_node *node, struct share_batch *batch)
 		at = &(*at)->next;
 	*at = batch->next;
 	node->batches--;
-	node->items -= batch->left;
+	share_change(share, node, -(int64_t)batch->left);
+	share_hunger(share, node);
 	free(batch);
 }
 
@@ -86,20 +127,11 @@ static uint32_t reserved(const struct share *share)
 	return count;
 }
 
-uint32_t share_workers(const struct share *share)
-{
-	uint32_t count = share->crew->size;
-
-	for (int i = 0; i < share->node_count; i++)
-		count += share->nodes[i].most ? share->nodes[i].workers : 0;
-	return count;
-}
-
 /* Half of the node's fair part of what is left, but enough to keep its workers busy, and for a time that is worth a
  * message. */
 static uint32_t batch_size(const struct share *share, const struct share_node *node, uint32_t left)
 {
-	uint64_t all = share_workers(share), fair = ((uint64_t)left * node->workers + all - 1) / all;
+	uint64_t all = share->workers, fair = ((uint64_t)left * node->workers + all - 1) / all;
 	uint32_t spare = node->items < node->workers ? node->workers - node->items : 0;
 	uint64_t size = (uint64_t)left * node->workers / (2 * all), worth = (uint64_t)(node->rate * BATCH_TIME);
 
@@ -177,25 +209,55 @@ static uint32_t local_left(struct share *share)
 	return left;
 }
 
-/* 1 when it got something. */
-static int feed(struct share *share, struct share_node *node)
+static int has_room(const struct share_node *node)
 {
-	uint32_t in_hand, left, begin, count;
+	return node->most && (node->batches < CREDIT || node->items < node->workers);
+}
 
-	if (!node->most || (node->batches >= CREDIT && node->items >= node->workers))
-		return 0;
-	in_hand = reserved(share);
-	left = in_hand + local_left(share);
-	if (!left)
-		return 0;
-	count = batch_size(share, node, left);
-	if (!in_hand)
+/* Of what is left, as far as is known; how many items it got. */
+static uint32_t feed(struct share *share, struct share_node *node, uint32_t left)
+{
+	uint32_t count = batch_size(share, node, left), begin;
+
+	if (!share->reserve_count)
 		take_local(share, count);
 	if (!share->reserve_count)
 		return 0;
 	count = take_reserved(share, count, &begin);
 	share_give(share, node, begin, count);
-	return 1;
+	return count;
+}
+
+/* A batch for each node that wants one, in turn; idle: for those only that have workers without an item.  How many. */
+static int feed_wanting(struct share *share, int idle, uint32_t *left)
+{
+	struct share_node *node = share->wanting, *next;
+	uint32_t given;
+	int count = 0;
+
+	share->wanting = NULL;
+	share->last_wanting = &share->wanting;
+	for (; node; node = next) {
+		next = node->next;
+		node->wants = 0;
+		if (*left && has_room(node) && (!idle || node->items < node->workers)) {
+			given = feed(share, node, *left);
+			*left = given && given < *left ? *left - given : 0;
+			count += given > 0;
+		}
+		if (has_room(node))
+			share_hunger(share, node);
+	}
+	return count;
+}
+
+/* Those with idle workers come first: what was taken back for them is not to go back to where it came from. */
+static int feed_nodes(struct share *share)
+{
+	uint32_t left = share->wanting ? reserved(share) + local_left(share) : 0;
+	int count = left ? feed_wanting(share, 1, &left) : 0;
+
+	return count || !left ? count : feed_wanting(share, 0, &left);
 }
 
 /* The local workers have nothing: they get their part of what is in hand. */
@@ -206,7 +268,7 @@ static int feed_local(struct share *share)
 	if (!share->crew->size || !share->reserve_count || !atomic_load(&share->idle))
 		return 0;
 	in_hand = reserved(share);
-	part = (uint32_t)(((uint64_t)in_hand * share->crew->size + share_workers(share) - 1) / share_workers(share));
+	part = (uint32_t)(((uint64_t)in_hand * share->crew->size + share->workers - 1) / share->workers);
 	atomic_store(&share->idle, 0);
 	while (part && share->reserve_count) {
 		count = take_reserved(share, part, &begin);
@@ -224,12 +286,7 @@ static int feed_local(struct share *share)
 /* How many workers have nothing to do, or will have nothing when they are done with what they have in hand. */
 static uint32_t idle_workers(struct share *share)
 {
-	uint32_t idle = atomic_load(&share->idle) ? share->crew->size : 0;
-
-	for (int i = 0; i < share->node_count; i++)
-		if (!share->nodes[i].items && share->nodes[i].most)
-			idle += share->nodes[i].workers;
-	return idle;
+	return share->idle_there + (atomic_load(&share->idle) ? share->crew->size : 0);
 }
 
 /* Asks the node with the most for what it has not begun, a part for whoever is idle. */
@@ -270,7 +327,7 @@ static void say_ended(struct share *share)
 {
 	for (int i = 0; i < share->node_count; i++)
 		while (share->nodes[i].list)
-			share_remove_batch(&share->nodes[i], share->nodes[i].list);
+			share_remove_batch(share, &share->nodes[i], share->nodes[i].list);
 	atomic_store(&share->ended, 1);
 	wait_wake(&share->ended, 1);
 }
@@ -291,19 +348,6 @@ static int try_end(struct share *share)
 	}
 	say_ended(share);
 	return 1;
-}
-
-/* Those with idle workers come first: what was taken back for them is not to go back to where it came from. */
-static int feed_nodes(struct share *share)
-{
-	int count = 0;
-
-	for (int i = 0; i < share->node_count; i++)
-		if (share->nodes[i].items < share->nodes[i].workers)
-			count += feed(share, &share->nodes[i]);
-	for (int i = 0; !count && i < share->node_count; i++)
-		count += feed(share, &share->nodes[i]);
-	return count;
 }
 
 static int step(struct hub_activity *activity)
@@ -359,6 +403,10 @@ int share_begin(struct share *share, struct rp_error *err)
 	}
 	for (int i = 0; i < share->node_count; i++)
 		share->nodes[i].most = share->count;
+	share_count_workers(share);
+	share->last_wanting = &share->wanting;
+	for (int i = 0; i < share->node_count; i++)
+		share_hunger(share, &share->nodes[i]);
 	pthread_mutex_init(&share->gate, NULL);
 	hub_send_on_errand(share->hub, &share->errand, add, &share->activity);
 	return 0;

@@ -21,6 +21,8 @@ struct share_node {
 	uint32_t sending, receiving;            /* transfers from and into the caller's memory */
 	double rate;                            /* items per ns, as far as is known */
 	struct share_batch *list;               /* oldest first */
+	struct share_node *next;                /* of those that want something */
+	int wants;                              /* is among them */
 };
 
 /* One wave of a map.  The caller fills the first part and keeps all that it points to until share_end has returned; the rest
@@ -46,7 +48,12 @@ struct share {
 	size_t arg_size;
 	uint64_t seed;
 	struct share_node *nodes;
-	int node_count;
+	int node_count;                         /* in the order of their numbers */
+
+	/* There may be thousands of nodes: what each message needs is kept, not looked for. */
+	struct share_node *wanting, **last_wanting;
+	uint32_t workers;                       /* that can still be given something, here and there */
+	uint32_t idle_there;                    /* of those, on nodes that have nothing */
 
 	pthread_mutex_t gate;                   /* guards `open` */
 	int open;                               /* items may be taken from the local job */

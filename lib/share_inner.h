@@ -17,14 +17,20 @@ struct share_batch {
 /* Items in hand.  -ENOMEM. */
 int share_reserve(struct share *share, uint32_t begin, uint32_t end);
 
-/* Workers that can still be given something. */
-uint32_t share_workers(const struct share *share);
+/* Counts the workers that can still be given something, when the nodes have changed of which that is true. */
+void share_count_workers(struct share *share);
+
+/* The node has room for more, or may have. */
+void share_hunger(struct share *share, struct share_node *node);
+
+/* It has got so many items, or lost them. */
+void share_change(struct share *share, struct share_node *node, int64_t change);
 
 /* Nobody can go on: what is missing will not come.  Breaks the pool. */
 void share_give_up(struct share *share, const char *why);
 
 struct share_node *share_node_of(struct share *share, int node);
-void share_remove_batch(struct share_node *node, struct share_batch *batch);
+void share_remove_batch(struct share *share, struct share_node *node, struct share_batch *batch);
 
 /* How many of the items from `begin` on fit into a batch's bytes; at least one. */
 uint32_t share_fit(const struct share *share, uint32_t begin, uint32_t count);

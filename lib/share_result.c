@@ -116,9 +116,10 @@ static void refused(struct share *share, struct share_node *node, struct share_b
 {
 	if (batch->count / 2 < node->most)
 		node->most = batch->count / 2;
+	share_count_workers(share);
 	if (batch->left && share_reserve(share, batch->begin, batch->begin + batch->left) < 0)
 		share_give_up(share, "out of memory");
-	if (!node->most && share_workers(share) == 0)
+	if (!node->most && share->workers == 0)
 		share_give_up(share, result->text);
 }
 
@@ -174,7 +175,7 @@ static void take_result(struct share *share, struct share_node *node, const stru
 			share_give_up(share, "no memory for the results of other nodes");
 	}
 	if (batch)
-		share_remove_batch(node, batch);
+		share_remove_batch(share, node, batch);
 	for (int i = 0; i < parts; i++)
 		if (into[i] != direct)
 			free(into[i]);
@@ -219,7 +220,7 @@ static void take_given(struct share *share, struct share_node *node, const struc
 		share_give_up(share, "out of memory");
 	for (uint32_t i = 0; ranges && i < given->count; i++) {
 		take_from_batches(node, ranges[i].begin, ranges[i].end);
-		node->items -= ranges[i].end - ranges[i].begin;
+		share_change(share, node, -(int64_t)(ranges[i].end - ranges[i].begin));
 		if (share_reserve(share, ranges[i].begin, ranges[i].end) < 0)
 			share_give_up(share, "out of memory");
 	}

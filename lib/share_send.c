@@ -140,6 +140,6 @@ void share_give(struct share *share, struct share_node *node, uint32_t begin, ui
 		last = &(*last)->next;
 	*last = batch;
 	node->batches++;
-	node->items += count;
+	share_change(share, node, count);
 	node->dry = 0;
 }
