@@ -211,7 +211,8 @@ static void pump(struct rp_pool *pool)
 			break;
 		}
 	}
-	if (pool->hub && !pool->first)
+	/* In a pool that is over each answer would only lead to the next question. */
+	if (pool->hub && !pool->first && !pool_is_over(pool))
 		far_balance(pool);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dispatch_far.c - single tasks and processes over several nodes, with the nodes of tests/peers.h, and the ends of all that. */
+/* dispatch_far.c - single tasks and processes over several nodes, with the nodes of tests/peers.h, and the ends of it. */
 #include "peers.h"
 
 #include "context.h"

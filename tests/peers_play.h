@@ -20,6 +20,14 @@ static inline struct rp_bytes infos(const struct peer *peer, uint32_t first_rank
 	return (struct rp_bytes){ all, count * sizeof *all };
 }
 
+static inline void play_plan(struct peer *peer, const struct wire_pool *says)
+{
+	if (says->workers)
+		reply(peer, &says->wire, says->workers, infos(peer, says->first_rank, 0, says->workers));
+	else
+		reply(peer, &says->wire, peers.fits, (struct rp_bytes){ 0 });
+}
+
 static inline void play_open(struct peer *peer, const struct wire_pool *says)
 {
 	struct played_pool *pool = calloc(1, sizeof *pool);
@@ -196,7 +204,8 @@ static inline void play_take(struct link *link, struct peer *peer, const struct 
 	say(peer, &given, sizeof given, &part, 1);
 }
 
-static inline void check_input(const struct played_batch *batch, uint32_t n, size_t i, const uint64_t *sizes, const char *data)
+static inline void check_input(const struct played_batch *batch, uint32_t n, size_t i, const uint64_t *sizes,
+                               const char *data)
 {
 	const struct job_arg *arg = &batch->map->arg;
 
@@ -462,8 +471,7 @@ static inline int hear(struct link *link, struct peer *peer, struct parcel *parc
 		play_function(peer, &says->function);
 		break;
 	case WIRE_PLAN:
-		reply(peer, &says->wire, says->pool.workers ? says->pool.workers : peers.fits,
-		      says->pool.workers ? infos(peer, says->pool.first_rank, 0, says->pool.workers) : (struct rp_bytes){ 0 });
+		play_plan(peer, &says->pool);
 		break;
 	case WIRE_OPEN:
 		play_open(peer, &says->pool);

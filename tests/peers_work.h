@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* peers_work.h - what the tests with peers.h have done: a function of a salt and the item's number, so that those who run it,
- * those who play that and those who look at the results agree. */
+/* peers_work.h - what the tests with peers.h have done: a function of a salt and the item's number, so that those who run
+ * it, those who play that and those who look at the results agree. */
 #ifndef RP_TESTS_PEERS_WORK_H
 #define RP_TESTS_PEERS_WORK_H
 

@@ -94,8 +94,8 @@ static void check_outcome(const struct order *order, struct ware *w, size_t i)
 		w->died++;
 	} else {
 		if (o->state != right[verdict])
-			dprintf(2, "# item %zu of %zu: %s, not %s: rank %d, %s; ran %u\n", i, w->count, rp_state_name(o->state),
-			        rp_state_name(right[verdict]), o->rank, o->text, w->arg.ran[i]);
+			dprintf(STDERR_FILENO, "# item %zu of %zu: %s, not %s: rank %d, %s; ran %u\n", i, w->count,
+			        rp_state_name(o->state), rp_state_name(right[verdict]), o->rank, o->text, w->arg.ran[i]);
 		must(o->state == right[verdict]);
 		must(o->rank >= 0 && o->rank < rp_pool_workers(order->pool) && o->node >= 0 && o->node < peers.nodes);
 		must(w->arg.ran[i] == 1);
