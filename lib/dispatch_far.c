@@ -97,15 +97,6 @@ void far_unlink(struct rp_future *future)
 	hub_busy(future->pool->hub, -1);
 }
 
-static struct rp_future *find(const struct rp_pool *pool, uint64_t far)
-{
-	for (int i = 0; i < pool->node_count; i++)
-		for (struct rp_future *future = pool->nodes[i].futures; future; future = future->next)
-			if (future->far == far)
-				return future;
-	return NULL;
-}
-
 /* ---- taking back ----------------------------------------------------------------------------------------- */
 
 /* Who asked for what: the future may be gone when the answer comes. */
@@ -114,12 +105,30 @@ struct recall {
 	int node;
 };
 
-static struct pool_node *node_of(struct rp_pool *pool, int node)
+/* Only its own node is looked at: thousands of others have tasks too. */
+static struct pool_node *node_of(struct rp_pool *pool, int number)
 {
-	for (int i = 0; i < pool->node_count; i++)
-		if (pool->nodes[i].node == node)
-			return &pool->nodes[i];
-	return NULL;
+	int low = 0, high = pool->node_count;
+
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (pool->nodes[middle].node < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < pool->node_count && pool->nodes[low].node == number ? &pool->nodes[low] : NULL;
+}
+
+static struct rp_future *find(struct rp_pool *pool, int number, uint64_t far)
+{
+	const struct pool_node *node = node_of(pool, number);
+	struct rp_future *future = node ? node->futures : NULL;
+
+	while (future && future->far != far)
+		future = future->next;
+	return future;
 }
 
 static void recalled(void *user, struct hub_answer *answer)
@@ -134,7 +143,7 @@ static void recalled(void *user, struct hub_answer *answer)
 		return;
 	pthread_mutex_lock(&pool->lock);
 	node_of(pool, recall.node)->recalls--;
-	future = answer->result == 1 ? find(pool, recall.far) : NULL;
+	future = answer->result == 1 ? find(pool, recall.node, recall.far) : NULL;
 	if (future) {
 		far_unlink(future);
 		dispatch_put_first(pool, future);
@@ -289,7 +298,7 @@ static void end(struct rp_pool *pool, struct rp_future *future, const struct wir
 	dispatch_finish(future, state, done->rank, note);
 }
 
-void far_done(const struct wire_done *done, const char *text, void *result, size_t size)
+void far_done(int node, const struct wire_done *done, const char *text, void *result, size_t size)
 {
 	struct rp_pool *pool = pool_by_id(done->pool);
 	struct rp_future *future = NULL;
@@ -299,7 +308,7 @@ void far_done(const struct wire_done *done, const char *text, void *result, size
 		return;
 	}
 	pthread_mutex_lock(&pool->lock);
-	future = find(pool, done->wire.id);
+	future = find(pool, node, done->wire.id);
 	if (future)
 		end(pool, future, done, text, result, size);
 	else

@@ -22,7 +22,7 @@ int far_cancel(struct rp_future *future);
 
 /* ---- the hub's thread */
 void *far_room(const struct wire_done *done, size_t size);
-void far_done(const struct wire_done *done, const char *text, void *result, size_t size);
+void far_done(int node, const struct wire_done *done, const char *text, void *result, size_t size);
 
 /* ---- in dispatch.c, for this */
 int dispatch_check(struct rp_future *future); /* 1 when it has ended, now or before */

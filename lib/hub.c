@@ -428,7 +428,7 @@ static void end_message(void *user, int node, const void *header, size_t size, v
 			free(into[i]);          /* it ended while this came in, so none of that is the caller's */
 		break;
 	case WIRE_DONE:
-		hub->listener->done(header, parts && into[0] ? into[0] : "", parts > 1 ? into[1] : NULL,
+		hub->listener->done(node, header, parts && into[0] ? into[0] : "", parts > 1 ? into[1] : NULL,
 		                    parts > 1 ? sizes[1] : 0);
 		if (parts)
 			free(into[0]);

@@ -27,7 +27,7 @@ struct hub_listener {
 	/* Memory for a task's result of `size` bytes and a 0 behind it; NULL: nobody wants it, or there is none. */
 	void *(*room)(const struct wire_done *done, size_t size);
 	/* text: "" when nothing is known.  result: what room gave. */
-	void (*done)(const struct wire_done *done, const char *text, void *result, size_t size);
+	void (*done)(int node, const struct wire_done *done, const char *text, void *result, size_t size);
 	void (*ended)(const struct wire_ended *ended);
 	void (*lost)(int node, const char *why);
 	void (*tick)(void);                     /* now and then, at least every few milliseconds while anything runs */
