@@ -382,6 +382,11 @@ int link_is_initialized(void)
 	return 0;
 }
 
+int link_is_finalized(void)
+{
+	return 0;
+}
+
 void link_version(char *text, size_t size)
 {
 	snprintf(text, size, "none");

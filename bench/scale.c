@@ -82,6 +82,7 @@ int main(int argc, char **argv)
 	struct rp_pool *pool;
 	uint64_t *in, *out;
 	double start;
+	size_t first;
 
 	if (!count) {
 		fprintf(stderr, "usage: mpirun scale cheap|sleep|submit WORKERS ITEMS\n");
@@ -93,7 +94,8 @@ int main(int argc, char **argv)
 	out = need(calloc(count, sizeof *out));
 	for (size_t i = 0; i < count; i++)
 		in[i] = i;
-	run(pool, argv[1], in, out, (size_t)rp_pool_workers(pool));
+	first = (size_t)rp_pool_workers(pool);
+	run(pool, argv[1], in, out, first < count ? first : count);
 	look_at(&before);
 	start = now();
 	run(pool, argv[1], in, out, count);
