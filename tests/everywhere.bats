@@ -31,6 +31,7 @@ same()
 {
 	run -0 --separate-stderr "$@"
 	diff - <(echo "$output") <<<"$expected"
+	stderr=$(cluster_own_words <<<"$stderr")
 	[[ -z $stderr ]] || { echo "stderr: $stderr"; return 1; }
 }
 

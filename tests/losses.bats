@@ -97,7 +97,7 @@ rank_on()
 	until_true 60 test -e status
 	cat out err
 	[[ $(<status) == 0 ]]
-	[[ ! -s err ]]
+	[[ -z $(cluster_own_words <err) ]]
 	[[ $(grep -c '^item ' out) == 2 ]]
 	[[ $(grep "^item $item: died, code -9, node ${host#n}: " out) == *"$host"* ]]
 	read -r host pid other <crashed

@@ -203,6 +203,13 @@ cluster_on()
 
 # cluster_mpirun ARGUMENTS...: mpirun, or MPIRUN, which is that of MPICH when MPI_NAME says so, on n0, over all nodes with
 # one slot each; ended after CLUSTER_TIMEOUT seconds (60).
+# What somebody else has said, without what Open MPI's mpirun sometimes says about its own fork: it sets the process group of a
+# child that may have done exec already.
+cluster_own_words()
+{
+	grep -v 'plm:rsh: Warning: setpgid(.*) failed in parent' || true
+}
+
 cluster_mpirun()
 {
 	local hosts=--host
