@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 	return rp_finalize();
 }
 END
-	$CC -std=gnu17 -D_GNU_SOURCE -I"$top_srcdir/lib" -o look look.c -L"$top_builddir/lib/.libs" -lrankpool
+	$CC ${CFLAGS-} -std=gnu17 -D_GNU_SOURCE -I"$top_srcdir/lib" -o look look.c -L"$top_builddir/lib/.libs" -lrankpool
 	all=$(./look)
 	cpus=$(nproc)
 	first=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')

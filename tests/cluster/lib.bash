@@ -104,6 +104,9 @@ cluster_environment()
 	local name
 
 	echo "export CLUSTER='$CLUSTER' TMPDIR=/tmp"
+	for name in ASAN_OPTIONS UBSAN_OPTIONS; do
+		[[ -z ${!name-} ]] || echo "export $name='${!name}'"
+	done
 	echo "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
 	echo "export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1"
 	echo "export OMPI_MCA_plm_rsh_agent='$CLUSTER/agent' PRTE_MCA_plm_ssh_agent='$CLUSTER/agent'"
