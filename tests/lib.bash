@@ -93,11 +93,15 @@ mpi()
 
 # What the test has left: "process PID" and "file NAME", one a line.  A file that a process has mapped is not left but in use:
 # by one of the test's, which is here then, or by something else that runs on this machine, as another test's mpirun.
+# Nothing else is run while processes are looked for: it would have the test's mark, and be found.
 leftovers()
 {
-	local file
+	local file pid processes
 
-	test_processes | sed 's/^/process /'
+	processes=$(test_processes)
+	for pid in $processes; do
+		echo "process $pid"
+	done
 	for file in $(own_shm | grep -vxF "$test_shm"); do
 		grep -qsF " $file" /proc/[0-9]*/maps || echo "file $file"
 	done
