@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* function.h - which function of which binary: told to other processes and machines, and found there again.
  *
- * What is named is the code that a pointer leads to.  Where a program was linked at a fixed address, its pointer to a
- * function of a library may lead to a stub in the program, which leads on to the same function there.  Of a function with
- * versions for several kinds of CPU (target_clones) it is the version chosen where the pointer was taken. */
+ * What is named is the code that a pointer leads to. Where a program was linked at a fixed address, its pointer to a
+ * function of a library may lead to an entry of the program's linkage table, which leads on to the same function
+ * there. Of a function with versions for several kinds of CPU (target_clones) it is the version chosen where the
+ * pointer was taken. */
 #ifndef RP_LIB_FUNCTION_H
 #define RP_LIB_FUNCTION_H
 

@@ -230,7 +230,7 @@ static void position_independent(void **state RP_UNUSED)
 	assert_int_equal(id.path[0], '/');
 }
 
-/* Its pointer to a function of the C library leads to a stub of its own. */
+/* Its pointer to a function of the C library leads to a linkage table of its own. */
 static void fixed_address(void **state RP_UNUSED)
 {
 	check_program("function_fixed", FUNCTION_BUILD_ID);
